@@ -19,8 +19,8 @@
 #define SHOAL_FOREVER INT64_MAX
 
 /* Timeouts for people: SHOAL_SECONDS(2), SHOAL_MILLISECONDS(50). */
-#define SHOAL_SECONDS(n) ((int64_t)(n) * 1000000000)
-#define SHOAL_MILLISECONDS(n) ((int64_t)(n) * 1000000)
+#define SHOAL_SECONDS(n) ((int64_t)(n)*1000000000)
+#define SHOAL_MILLISECONDS(n) ((int64_t)(n)*1000000)
 
 /* First member of every option struct, so that a program and a library of different age understand each other:
  *     struct shoal_queue_options options = {SHOAL_OPTIONS(shoal_queue), .max_items = 10};

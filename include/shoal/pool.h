@@ -46,32 +46,32 @@ struct shoal_task_options {
 
 /* Why an item has no result. */
 struct shoal_task_error {
-    int error;     /* negative: what the function returned, -ECHILD for a worker's death, -ECANCELED, -ENOEXEC */
-    int signal;    /* -ECHILD: the signal that killed the worker, or 0 */
-    int exit_code; /* -ECHILD: its exit code where signal is 0 */
-    pid_t pid;     /* the worker that ran it; 0 where none did */
-    uint64_t item; /* which item of the map: 0 for a single task */
+    int error;         /* negative: what the function returned, -ECHILD for a worker's death, -ECANCELED, -ENOEXEC */
+    int signal;        /* -ECHILD: the signal that killed the worker, or 0 */
+    int exit_code;     /* -ECHILD: its exit code where signal is 0 */
+    pid_t pid;         /* the worker that ran it; 0 where none did */
+    uint64_t item;     /* which item of the map: 0 for a single task */
     char message[200]; /* from shoal_task_fail, or a sentence of the library's; never empty */
 };
 
 /* One worker, as shoal_pool_workers shows it. */
 struct shoal_worker_info {
     pid_t pid;
-    int busy;               /* 1 while it runs an item */
-    uint64_t task, item;    /* what it runs: the task's number in this pool, and the item in it */
-    int64_t since;          /* nanoseconds since it began that item's chunk */
-    uint64_t items_done;    /* items it has finished */
+    int busy;            /* 1 while it runs an item */
+    uint64_t task, item; /* what it runs: the task's number in this pool, and the item in it */
+    int64_t since;       /* nanoseconds since it began that item's chunk */
+    uint64_t items_done; /* items it has finished */
 };
 
 struct shoal_pool_stats {
-    unsigned workers;          /* how many the pool keeps */
-    unsigned alive;            /* how many live now */
-    uint64_t submitted;        /* tasks submitted (a map is one) */
-    uint64_t pending;          /* of them: not begun */
-    uint64_t completed;        /* of them: ended, whatever came of it */
-    uint64_t lost;             /* items lost to a worker's death */
-    uint64_t deaths;           /* workers that died unasked */
-    uint64_t keeper_restarts;  /* times the pool's keeper had to be replaced */
+    unsigned workers;         /* how many the pool keeps */
+    unsigned alive;           /* how many live now */
+    uint64_t submitted;       /* tasks submitted (a map is one) */
+    uint64_t pending;         /* of them: not begun */
+    uint64_t completed;       /* of them: ended, whatever came of it */
+    uint64_t lost;            /* items lost to a worker's death */
+    uint64_t deaths;          /* workers that died unasked */
+    uint64_t keeper_restarts; /* times the pool's keeper had to be replaced */
 };
 
 SHOAL_BEGIN
@@ -143,9 +143,8 @@ struct shoal_imap_options {
 enum {
     SHOAL_IMAP_UNORDERED = 1 << 0, /* results as they are ready */
 };
-SHOAL_API int shoal_pool_imap(shoal_pool *pool, const struct shoal_imap_options *options,
-                              shoal_task_function *function, shoal_item_producer *producer, void *context,
-                              shoal_iterator **ret_iterator);
+SHOAL_API int shoal_pool_imap(shoal_pool *pool, const struct shoal_imap_options *options, shoal_task_function *function,
+                              shoal_item_producer *producer, void *context, shoal_iterator **ret_iterator);
 /* The next result: 1 and *ret_result (valid until the next call), 0 at the end. An item that failed returns its
  * error, with the details in *ret_error (may be NULL), and the iteration goes on. -EAGAIN, -ETIMEDOUT. *ret_item
  * (may be NULL) says which item it is, counted from 0. */

@@ -26,10 +26,10 @@ enum {
 };
 
 struct shoal_process_options {
-    size_t size;            /* SHOAL_OPTIONS(shoal_process) */
+    size_t size; /* SHOAL_OPTIONS(shoal_process) */
     enum shoal_start start;
-    unsigned flags;         /* SHOAL_PROCESS_... */
-    const char *name;       /* up to 63 bytes, copied; NULL: "process-N" */
+    unsigned flags;   /* SHOAL_PROCESS_... */
+    const char *name; /* up to 63 bytes, copied; NULL: "process-N" */
 };
 
 /* How a process ended. */
@@ -41,10 +41,10 @@ struct shoal_exit {
 /* Name a function, so that it can be told to a program that was started again. At file level:
  *     SHOAL_REGISTER(work)
  * Functions started by fork need no name. */
-#define SHOAL_REGISTER(function)                                                                      \
-    __attribute__((constructor)) static void shoal_register_##function(void)                          \
-    {                                                                                                 \
-        (void)shoal_register(#function, (void (*)(void))(function));                                  \
+#define SHOAL_REGISTER(function)                                                                                       \
+    __attribute__((constructor)) static void shoal_register_##function(void)                                           \
+    {                                                                                                                  \
+        (void)shoal_register(#function, (void (*)(void))(function));                                                   \
     }
 
 SHOAL_BEGIN

@@ -191,8 +191,7 @@ TEST(leaves_an_orphan)
     pid_t pid, orphan;
 
     CHILD(pid)
-        CHILD(orphan)
-        {
+        CHILD(orphan) {
             prctl(PR_SET_NAME, "orphan");
             pause();
         }

@@ -115,8 +115,7 @@ void test_register(struct test *test);
 void test_fail(const char *file, int line, const char *format, ...) __attribute__((noreturn, format(printf, 3, 4)));
 void test_skip(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void test_check_string(const char *file, int line, const char *text, const char *is, const char *expected);
-void test_check_memory(const char *file, int line, const char *text, const void *is, const void *expected,
-                       size_t size);
+void test_check_memory(const char *file, int line, const char *text, const void *is, const void *expected, size_t size);
 void test_check_return(const char *file, int line, const char *call, ssize_t is, ssize_t expected);
 ssize_t test_check_count(const char *file, int line, const char *call, ssize_t is);
 long test_check_system(const char *file, int line, const char *call, long is);

@@ -1,14 +1,14 @@
 /* error.c - tests of the table of error texts. */
-#include "harness.h"
-
 #include "base/error.h"
+
+#include "harness.h"
 
 #include <limits.h>
 #include <stdio.h>
 
 /* Every code that a public header names. */
 static const int named[] = {
-    EAGAIN, EBADF,  EBUSY,  ECANCELED, ECHILD,    EDEADLK, EEXIST, EINVAL, EMSGSIZE,  ENOENT,
+    EAGAIN,  EBADF,  EBUSY,  ECANCELED, ECHILD,    EDEADLK, EEXIST, EINVAL, EMSGSIZE,  ENOENT,
     ENOEXEC, ENOMEM, ENOSPC, ENOTSUP,   EOVERFLOW, EPERM,   EPIPE,  ESTALE, ETIMEDOUT, EXDEV,
 };
 
