@@ -1,30 +1,66 @@
-# The front door: each target does its own set-up. The build itself is meson's (see meson.build).
+# The front door: each target does its own set-up. The build itself is meson's: see meson.build and CONTRIBUTING.md.
 PREFIX ?= /usr/local
-BUILD ?= build
-MESON = .venv/bin/meson
-NINJA = .venv/bin/ninja
+BUILD = build
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test install clean help
+.PHONY: all setup demo test quick sanitize bench stress install tidy format clean help
+.DELETE_ON_ERROR:
 
 all: $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD)
+	@ninja -C $(BUILD) --quiet
+	@echo "The library is in $(BUILD)/src. See \`make help\`."
 
 setup:
 	@tools/setup
 
+# What meson says of the machine is of interest when it fails.
 $(BUILD)/build.ninja: | setup
-	@$(MESON) setup $(BUILD) --prefix=$(PREFIX)
+	@mkdir -p $(BUILD)
+	@meson setup $(BUILD) --prefix=$(PREFIX) > $(BUILD)/setup.log 2>&1 || { cat $(BUILD)/setup.log; exit 1; }
 
-test: all
-	@$(MESON) test -C $(BUILD) --no-rebuild --print-errorlogs
+demo: all
+	@tools/demo
+
+test:
+	@tools/setup tests
+	@tools/test
+
+quick: all
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs --suite unit --suite static
+
+sanitize:
+	@tools/setup
+	@tools/test asan tsan
+
+bench: $(BUILD)/build.ninja
+	@tools/bench
+
+stress: all
+	@meson test -C $(BUILD) --benchmark --suite stress --verbose
 
 install: all
-	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
-	@$(MESON) install -C $(BUILD)
+	@meson configure $(BUILD) --prefix=$(PREFIX)
+	@meson install -C $(BUILD)
+
+tidy:
+	@tools/setup tests
+	@tools/tidy
+
+format:
+	@tools/setup tests
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	@rm -rf $(BUILD)
+	rm -rf $(BUILD)
 
 help:
-	@echo "make | make test | make install PREFIX=... DESTDIR=... | make clean"
+	@echo "make            build the library into build/"
+	@echo "make demo       build all and show it at work"
+	@echo "make test       run all tests: gcc and clang, with and without sanitizers"
+	@echo "make quick      run the unit tests and the static checks alone"
+	@echo "make sanitize   run the tests under AddressSanitizer, UBSan and ThreadSanitizer"
+	@echo "make bench      measure, side by side with the alternatives"
+	@echo "make stress     the long runs: kills at random, for minutes"
+	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"
+	@echo "make tidy       run clang-tidy; make format: run clang-format"
+	@echo "make clean      remove build/ (and .venv stays)"

@@ -56,7 +56,6 @@ TEST(calls_what_sets_errno)
 
 TEST(waits_for_what_does_not_come)
 {
-    setenv("TEST_TIME_SCALE", "0.01", 1);
     AWAIT(getpid() == 0);
 }
 
@@ -210,7 +209,7 @@ TEST(leaves_an_orphan_that_ends_at_once)
 
 TEST(leaves_a_name)
 {
-    char name[] = "/tmp/shoal-harness-XXXXXX";
+    char name[] = "/tmp/harness-broken-XXXXXX";
 
     close((int)CHECK_SYS(mkstemp(name)));
     printf("# name %s\n", name);

@@ -11,7 +11,7 @@ struct test_report *test_report;
 pid_t test_main_pid;
 
 /* One write a line, so that lines of several processes do not mix. */
-static void print_line(const char *prefix, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void print_line(const char *prefix, const char *format, va_list arguments)
 {
     char line[1024];
     int n = snprintf(line, sizeof line, "%s", prefix);

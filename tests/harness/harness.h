@@ -97,7 +97,7 @@
  * fails. */
 #define FORK() test_fork(__FILE__, __LINE__)
 /* Run a block in a child: CHILD(pid) { ... } - the child exits with 0 at the block's end. */
-#define CHILD(pid) for ((pid) = FORK(); (pid) == 0; test_exit(0))
+#define CHILD(pid) for ((pid) = FORK(); (pid) == 0; (pid) = -1, test_exit(0))
 /* Wait for a child, and check how it ended. */
 #define CHECK_EXITS(pid, code) test_check_exits(__FILE__, __LINE__, (pid), (code))
 #define CHECK_KILLED(pid, signal) test_check_killed(__FILE__, __LINE__, (pid), (signal))

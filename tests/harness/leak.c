@@ -275,17 +275,20 @@ struct test_names {
 struct test_names *test_names_new(void)
 {
     static const char *const places[] = {"/dev/shm", "/dev/mqueue", "/tmp"};
+    const char *word = getenv("TEST_NAMES");
     struct test_names *names = calloc(1, sizeof *names);
 
     if (!names)
         abort();
+    if (!word)
+        word = "shoal";
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         DIR *dir = opendir(places[i]);
         const struct dirent *entry;
         while (dir && (entry = readdir(dir))) {
             char path[300];
             snprintf(path, sizeof path, "%s/%s", places[i], entry->d_name);
-            if (strstr(entry->d_name, "shoal"))
+            if (strstr(entry->d_name, word))
                 add_line(&names->names, path);
         }
         if (dir)

@@ -75,7 +75,7 @@ static int wait_for_end(pid_t pid, int64_t time)
 static void judge(const struct test *test, int status)
 {
     if (status == -1) {
-        test_note("not done after %.0f s: killed", (double)test_time(test->seconds) / 1e9);
+        test_note("not done after %.1f s: killed", (double)test_time(test->seconds) / 1e9);
         test_describe_descendants();
         test_kill_descendants();
     } else if (WIFSIGNALED(status)) {

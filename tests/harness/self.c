@@ -66,6 +66,7 @@ TEST(a_failed_check_shows_both_values)
     check_fails("compares_memory", "differs at byte 2 of 4: 0x63, not 0x78");
     check_fails("calls_what_returns_an_error", "-EPIPE returned -EPIPE (");
     check_fails("calls_what_sets_errno", "No such file or directory");
+    setenv("TEST_TIME_SCALE", "0.02", 1);
     check_fails("waits_for_what_does_not_come", "getpid() == 0 did not come to hold in time");
 }
 
@@ -86,12 +87,11 @@ TEST(a_test_that_crashes_or_exits_fails)
 
 TEST(a_test_that_hangs_is_killed)
 {
-    setenv("TEST_TIME_SCALE", "0.5", 1);
-    int64_t begin = test_now();
-    check_fails("hangs", "not done after 0 s: killed");
+    setenv("TEST_TIME_SCALE", "0.2", 1);
+    check_fails("hangs", "not done after 0.2 s: killed");
     CHECK(strstr(output, "waits in"));
-    check_fails("hangs_with_a_child", "not done after 0 s: killed");
-    CHECK_LT(test_now() - begin, 20000000000);
+    check_fails("hangs_with_a_child", "not done after 0.2 s: killed");
+    CHECK(strstr(output, "system call"));
 }
 
 TEST(a_leaked_descriptor_is_seen)
@@ -108,12 +108,14 @@ TEST(a_leaked_mapping_is_seen)
 
 TEST(a_leaked_child_is_seen)
 {
+    setenv("TEST_TIME_SCALE", "0.2", 1);
     check_fails("leaves_a_zombie", "which ended by exit code 7");
     check_fails("leaves_a_child", "left running: child");
 }
 
 TEST(an_orphan_that_goes_on_is_seen_and_killed)
 {
+    setenv("TEST_TIME_SCALE", "0.2", 1);
     check_fails("leaves_an_orphan", "(orphan)");
     int pid = 0;
     CHECK_EQ(sscanf(strstr(output, "test's process: "), "test's process: %d", &pid), 1);
@@ -122,7 +124,8 @@ TEST(an_orphan_that_goes_on_is_seen_and_killed)
 
 TEST(a_name_left_behind_is_seen)
 {
-    check_fails("leaves_a_name", "left behind: /tmp/shoal-harness-");
+    setenv("TEST_NAMES", "harness-broken", 1); /* not "shoal": others that run now would find it */
+    check_fails("leaves_a_name", "left behind: /tmp/harness-broken-");
     char name[100] = "";
     CHECK_EQ(sscanf(strstr(output, "# name "), "# name %99s", name), 1);
     CHECK_SYS(unlink(name));

@@ -1,6 +1,6 @@
 """install.py - what is installed can be used: a C and a C++ program are built by pkg-config alone, and run.
 
-usage: install.py MESON BUILD_DIR CC [CXX]"""
+usage: install.py BUILD_DIR CC[,CXX] MESON...   (the words that run meson)"""
 
 import os
 import pathlib
@@ -28,11 +28,11 @@ def pkg_config(root, *arguments):
     return run("pkg-config", *arguments, "shoal", env=environment).split()
 
 
-def main(meson, build, *compilers):
-    problems = []
+def main(build, compilers, *meson):
+    problems, compilers = [], compilers.split(",")
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        run(*meson.split(), "install", "-C", build, "--no-rebuild", "--destdir", root, "--quiet")
+        run(*meson, "install", "-C", build, "--no-rebuild", "--destdir", root, "--quiet")
 
         headers = {path.name for path in root.rglob("include/shoal/*.h")}
         expected = {path.name for path in (ROOT / "include" / "shoal").glob("*.h")}
