@@ -1,0 +1,58 @@
+/* board.h - what the processes of one kill point tell each other: memory that they all share.
+ *
+ * The runner makes it and clears it before each point. Each field has one writer, named beside it; what is written by
+ * one and read by another process is atomic, or written before the reader was forked. */
+#ifndef CRASH_BOARD_H
+#define CRASH_BOARD_H
+
+#include "step.h"
+#include "sweep.h"
+
+#include <sys/types.h>
+
+enum crash_phase { PHASE_SETUP, PHASE_OPERATION, PHASE_WAKE, PHASE_CHECK, PHASE_COUNT };
+
+struct crash_board {
+    /* Runner, before the fork. */
+    const struct crash_case *test;
+    enum crash_mode mode;
+    int learning;            /* this point only finds out which pages the operation writes */
+    uint64_t at;             /* kill point */
+    int ready, go;           /* event counters: victim to agent, agent to victim */
+    struct step_pages pages; /* by the victim of the learning point; kept for those after it */
+
+    struct step_report report; /* victim (and tracer) */
+
+    _Atomic(enum crash_phase) phase;           /* agent */
+    _Atomic pid_t victim;                      /* agent; 0 again when reaped */
+    _Atomic pid_t victim_was;                  /* agent; stays */
+    _Atomic int64_t died;                      /* agent: when it killed, where the victim did not */
+    _Atomic int finished;                      /* victim: came back from its operation */
+    _Atomic int blocked;                       /* agent: the victim slept and nothing would have fed it */
+    _Atomic uint64_t sleeps_seen;              /* agent: how often the victim slept in its operation */
+    _Atomic pid_t sleeper[CRASH_SLEEPERS_MAX]; /* agent; 0 again when reaped */
+    _Atomic int64_t woke[CRASH_SLEEPERS_MAX];  /* sleeper: when it came back */
+    _Atomic int64_t worst_wake;                /* agent */
+    _Atomic int late;                          /* agent, runner */
+    _Atomic int failed;                        /* whoever fails first */
+    _Atomic(enum crash_verdict) verdict;       /* the one who failed first, then the runner */
+    char why[200];
+
+    _Alignas(64) unsigned char ledger[4096];
+};
+
+extern struct crash_board *crash_board;
+
+/* agent.c: one kill point, from setup to check; ends the process. */
+_Noreturn void crash_agent(void);
+/* Agent: look at a victim that seems to stand still; where it sleeps, let it die or feed it. */
+void crash_attend_victim(void);
+/* Note a verdict, unless there is one already. */
+void crash_note(enum crash_verdict verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* trace.c: step the victim, which stopped itself, to the kill point and kill it there. */
+void crash_trace(pid_t victim);
+/* Victim: ask to be traced, stop, and call the function. */
+void crash_trace_me(void (*function)(void));
+
+#endif

@@ -1,0 +1,101 @@
+/* watch.c - looks at another process from outside: does it sleep in a futex, how often did it sleep, has it ended. */
+#include "watch.h"
+
+#include "step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#define SYS_FUTEX_WAIT 455 /* the call that waits on one word with flags, Linux 6.7 */
+
+static bool read_proc(pid_t pid, const char *file, char *text, size_t size)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t length = read(fd, text, size - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = 0;
+    return length > 0;
+}
+
+bool watch_asleep(pid_t pid)
+{
+    char text[512];
+    char *end;
+
+    /* "running", or the number of the system call in which it is blocked, or was when a tracer stopped it. */
+    if (!read_proc(pid, "syscall", text, sizeof text))
+        return false;
+    long number = strtol(text, &end, 10);
+    if (end == text || (number != SYS_futex && number != SYS_futex_waitv && number != SYS_FUTEX_WAIT))
+        return false;
+    /* pid (name) state: S where it sleeps, t where a tracer stopped it. */
+    if (!read_proc(pid, "stat", text, sizeof text))
+        return false;
+    const char *state = strrchr(text, ')');
+    return state && strncmp(state, ") S", 3) == 0;
+}
+
+uint64_t watch_sleeps(pid_t pid)
+{
+    static const char field[] = "\nvoluntary_ctxt_switches:";
+    char text[4096];
+
+    if (!read_proc(pid, "status", text, sizeof text))
+        return 0;
+    const char *at = strstr(text, field);
+    return at ? strtoull(at + sizeof field - 1, NULL, 10) : 0;
+}
+
+bool watch_sleeps_on(pid_t pid, int64_t time)
+{
+    if (!watch_asleep(pid))
+        return false;
+    uint64_t sleeps = watch_sleeps(pid);
+    for (int64_t end = step_now() + time; step_now() < end;) {
+        watch_nap(time / 4);
+        if (!watch_asleep(pid))
+            return false;
+    }
+    return watch_sleeps(pid) == sleeps;
+}
+
+int watch_open(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) {
+        perror("pidfd_open");
+        abort();
+    }
+    return fd;
+}
+
+int watch_end(pid_t pid, int pidfd, int64_t time, int *ret_status)
+{
+    struct timespec limit = {time / 1000000000, time % 1000000000};
+    struct pollfd entry = {.fd = pidfd, .events = POLLIN};
+
+    if (ppoll(&entry, 1, &limit, NULL) <= 0)
+        return 0;
+    return waitpid(pid, ret_status, WNOHANG) == pid;
+}
+
+void watch_nap(int64_t time)
+{
+    nanosleep(&(struct timespec){time / 1000000000, time % 1000000000}, NULL);
+}
