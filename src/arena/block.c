@@ -1,0 +1,279 @@
+/* block.c - taking and giving back blocks. */
+#include "arena/block.h"
+
+#include "arena/slab.h"
+#include "base/crash.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define CACHED_CLASSES 16 /* up to 1 KiB */
+#define CACHED_BLOCKS 8   /* of each class */
+#define LOW_FIRST 16      /* slabs of so few blocks are searched from the begin: the warmest block is reused first */
+
+/* What a thread keeps: blocks of its own that it has freed, and where it found one last. Private memory. */
+struct cache {
+    uint32_t epoch; /* of the process that the blocks belong to: a forked child forgets them */
+    struct {
+        uint32_t count;
+        uint64_t offsets[CACHED_BLOCKS];
+    } kept[CACHED_CLASSES];
+    struct {
+        uint64_t slab;
+        uint32_t index;
+    } found[SH_CLASS_COUNT];
+};
+
+static _Thread_local struct cache *cache_of_thread __attribute__((tls_model("initial-exec")));
+static pthread_key_t cache_key;
+static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
+
+static void empty(struct cache *cache)
+{
+    int is_ours = cache->epoch == sh_thread_process_epoch();
+
+    for (uint32_t class = 0; class < CACHED_CLASSES; class ++) {
+        for (uint32_t i = 0; is_ours && i < cache->kept[class].count; i++) {
+            struct sh_block block;
+            if (sh_block_find(cache->kept[class].offsets[i], &block) == 0)
+                sh_slab_share(&block);
+        }
+        cache->kept[class].count = 0;
+    }
+}
+
+static void give_up_cache(void *value)
+{
+    cache_of_thread = NULL;
+    empty(value);
+    free(value);
+}
+
+void sh_block_flush(void)
+{
+    if (cache_of_thread)
+        empty(cache_of_thread);
+}
+
+static void make_cache_key(void)
+{
+    if (pthread_key_create(&cache_key, give_up_cache) != 0)
+        abort();
+}
+
+/* This thread's cache, or NULL where there is no memory for one. */
+static struct cache *own_cache(void)
+{
+    struct cache *cache = cache_of_thread;
+    uint32_t epoch = sh_thread_process_epoch();
+
+    if (sh_likely(cache && cache->epoch == epoch))
+        return cache;
+    if (!cache) {
+        pthread_once(&cache_once, make_cache_key);
+        cache = malloc(sizeof *cache);
+        if (!cache)
+            return NULL;
+        pthread_setspecific(cache_key, cache);
+        cache_of_thread = cache;
+    }
+    *cache = (struct cache){.epoch = epoch};
+    return cache;
+}
+
+/* Take block index where it is free. */
+static int claim(struct sh_slab *slab, uint32_t index)
+{
+    uint32_t owner = SH_OWNER_FREE;
+
+    return sh_load_relaxed(&slab->owners[index]) == SH_OWNER_FREE &&
+           sh_cas_acquire(&slab->owners[index], &owner, sh_member_tag());
+}
+
+/* Take any free block of the slab, looking from index start on. -ENOENT where there is none. */
+static int claim_any(struct sh_slab *slab, uint32_t start, uint32_t *ret_index)
+{
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        if (pass)
+            sh_store_ordered(&slab->maybe_free, 0); /* then look once more: a block may have come between */
+        for (uint32_t n = 0; n < slab->blocks; n++) {
+            uint32_t index = start + n < slab->blocks ? start + n : start + n - slab->blocks;
+            if (claim(slab, index)) {
+                if (pass)
+                    sh_store_relaxed(&slab->maybe_free, 1);
+                *ret_index = index;
+                return 0;
+            }
+        }
+    }
+    return -ENOENT;
+}
+
+/* Find and take a block of a class, in the slab of the last find, then in the others, then in a new one. */
+static int claim_of_class(uint32_t class, struct cache *cache, struct sh_block *ret_block)
+{
+    uint64_t hint = cache ? cache->found[class].slab : 0;
+    uint64_t newest = sh_load_acquire(&sh_arena.shared->slabs[class]);
+    uint64_t at = hint ? hint : newest;
+
+    for (int round = 0; round < 2; round++) {
+        for (; at; at = ((struct sh_slab *)sh_at(at))->next) {
+            struct sh_slab *slab = sh_at(at);
+            uint32_t start = at == hint && slab->blocks > LOW_FIRST ? cache->found[class].index : 0;
+            if (sh_load_relaxed(&slab->maybe_free) && claim_any(slab, start, &ret_block->index) == 0) {
+                ret_block->slab = slab;
+                if (cache) {
+                    cache->found[class].slab = at;
+                    cache->found[class].index = ret_block->index + 1 < slab->blocks ? ret_block->index + 1 : 0;
+                }
+                return 0;
+            }
+        }
+        if (!hint)
+            break;
+        at = newest; /* the slabs newer than the hint's, and once more the older ones */
+        hint = 0;
+    }
+    return sh_slab_add(class, ret_block);
+}
+
+static uint64_t offset_of(const struct sh_block *block)
+{
+    return sh_offset(block->slab) + block->slab->first + block->index * block->slab->block_size;
+}
+
+int sh_block_alloc(uint64_t size, uint64_t *ret_offset)
+{
+    uint32_t class = sh_block_class_of(size);
+    struct sh_block block;
+    int r;
+
+    if (class == SH_CLASS_DIRECT) {
+        r = sh_slab_take_direct(size, &block);
+    } else {
+        struct cache *cache = own_cache();
+        if (cache && class < CACHED_CLASSES && cache->kept[class].count > 0) {
+            *ret_offset = cache->kept[class].offsets[--cache->kept[class].count];
+            return 0;
+        }
+        r = claim_of_class(class, cache, &block);
+    }
+    if (r == 0)
+        r = sh_slab_warm_up(&block);
+    if (r < 0)
+        return r;
+    SH_CRASH_POINT(block_taken);
+    *ret_offset = offset_of(&block);
+    return 0;
+}
+
+void sh_block_free(uint64_t offset)
+{
+    struct sh_block block;
+
+    if (sh_block_find(offset, &block) < 0)
+        return;
+    struct sh_slab *slab = block.slab;
+    if (slab->class < CACHED_CLASSES) {
+        struct cache *cache = own_cache();
+        if (cache && cache->kept[slab->class].count < CACHED_BLOCKS) {
+            sh_store_release(&slab->owners[block.index], sh_member_tag());
+            cache->kept[slab->class].offsets[cache->kept[slab->class].count++] = offset;
+            return;
+        }
+    } else if (slab->paged) {
+        sh_store_release(&slab->owners[block.index], sh_member_tag());
+        if (sh_slab_cool_down(&block))
+            return; /* the slab is gone, or its block shared */
+    }
+    sh_slab_share(&block);
+}
+
+void sh_block_give(uint64_t offset, uint32_t owner)
+{
+    struct sh_block block;
+
+    if (sh_block_find(offset, &block) == 0)
+        sh_store_release(&block.slab->owners[block.index], owner);
+}
+
+int sh_block_find(uint64_t offset, struct sh_block *ret_block)
+{
+    struct sh_span span;
+
+    if (sh_span_lookup(offset, &span) < 0 || span.kind != SH_SPAN_SLAB)
+        return -EINVAL;
+    struct sh_slab *slab = sh_at(sh_span_offset(span.head));
+    uint64_t inside = offset - sh_offset(slab);
+    if (inside < slab->first || slab->block_size == 0)
+        return -EINVAL;
+    uint64_t distance = inside - slab->first;
+    uint64_t index;
+    if (distance == 0)
+        index = 0;
+    else if ((distance | slab->block_size) <= UINT32_MAX) /* a 32-bit division takes half the time */
+        index = (uint32_t)distance / (uint32_t)slab->block_size;
+    else
+        index = distance / slab->block_size;
+    if (index >= slab->blocks || index * slab->block_size != distance)
+        return -EINVAL;
+    *ret_block = (struct sh_block){.slab = slab, .index = (uint32_t)index};
+    return 0;
+}
+
+uint32_t sh_block_owner(uint64_t offset)
+{
+    struct sh_block block;
+
+    return sh_block_find(offset, &block) < 0 ? SH_OWNER_FREE : sh_load_acquire(&block.slab->owners[block.index]);
+}
+
+uint64_t sh_block_capacity(uint64_t offset)
+{
+    struct sh_block block;
+
+    return sh_block_find(offset, &block) < 0 ? 0 : block.slab->block_size;
+}
+
+int sh_block_walk(sh_block_visitor *visit, void *context)
+{
+    struct sh_span span;
+
+    for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
+        if (span.kind != SH_SPAN_SLAB)
+            continue;
+        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
+        for (uint32_t index = 0; index < slab->blocks; index++) {
+            uint32_t owner = sh_load_acquire(&slab->owners[index]);
+            if (owner == SH_OWNER_FREE)
+                continue;
+            int r = visit(offset_of(&(struct sh_block){slab, index}), owner, slab->block_size, context);
+            if (r)
+                return r;
+        }
+    }
+    return 0;
+}
+
+uint64_t sh_block_reclaim(uint32_t tag)
+{
+    struct sh_span span;
+    uint64_t count = 0;
+
+    for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
+        if (span.kind != SH_SPAN_SLAB)
+            continue;
+        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
+        for (uint32_t index = 0; index < slab->blocks; index++) {
+            if (sh_load_acquire(&slab->owners[index]) != tag)
+                continue;
+            count++;
+            int is_direct = slab->class == SH_CLASS_DIRECT; /* then the slab goes with its block */
+            sh_slab_reclaim(&(struct sh_block){slab, index});
+            if (is_direct)
+                break;
+        }
+    }
+    return count;
+}

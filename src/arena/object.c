@@ -1,0 +1,262 @@
+/* object.c - making, naming, attaching to and destroying shared objects. */
+#include "arena/object.h"
+
+#include "arena/block.h"
+#include "arena/handles.h"
+#include "base/check.h"
+#include "base/crash.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STATE_BITS 8
+#define STATE_MASK ((1u << STATE_BITS) - 1)
+
+static enum sh_object_state state_of(struct sh_object *object)
+{
+    return (enum sh_object_state)(sh_load_acquire(&object->state) & STATE_MASK);
+}
+
+static void set_attached(struct sh_object *object, uint32_t slot)
+{
+    sh_or_ordered(&object->attached[slot / 64], UINT64_C(1) << slot % 64);
+}
+
+static void clear_attached(struct sh_object *object, uint32_t slot)
+{
+    sh_and_ordered(&object->attached[slot / 64], ~(UINT64_C(1) << slot % 64));
+}
+
+static int is_attached_to_by_any(const struct sh_object *object)
+{
+    for (unsigned i = 0; i < SH_MEMBERS_MAX / 64; i++)
+        if (sh_load_ordered(&object->attached[i]))
+            return 1;
+    return 0;
+}
+
+static uint32_t own_slot(void)
+{
+    return sh_member_slot(sh_member_tag());
+}
+
+int sh_object_create(enum sh_kind kind, uint64_t size, void **ret_body)
+{
+    uint64_t offset;
+    int r = sh_arena_enter();
+
+    if (r == 0)
+        r = sh_block_alloc(size, &offset);
+    if (r < 0)
+        return r;
+    struct sh_object *object = sh_at(offset);
+    memset(object, 0, size);
+    object->kind = kind;
+    object->generation = sh_add_relaxed(&sh_arena.shared->next_generation, 1) + 1;
+    sh_handles_lock();
+    r = sh_handles_add(offset);
+    sh_handles_unlock();
+    if (r < 0) {
+        sh_block_free(offset);
+        return r;
+    }
+    set_attached(object, own_slot());
+    *ret_body = object;
+    return 0;
+}
+
+void sh_object_publish(struct sh_object *object)
+{
+    sh_store_release(&object->state, SH_OBJECT_LIVE);
+    SH_CRASH_POINT(object_filled);
+    sh_block_give(sh_offset(object), SH_OWNER_OBJECT);
+}
+
+void sh_object_discard(struct sh_object *object)
+{
+    sh_handles_lock();
+    sh_handles_remove(sh_offset(object));
+    sh_handles_unlock();
+    sh_block_free(sh_offset(object));
+}
+
+void sh_object_ref(const struct sh_object *object, shoal_ref *ret_ref)
+{
+    *ret_ref = (shoal_ref){
+        .family = sh_arena.shared->family,
+        .offset = sh_offset(object),
+        .kind = object->kind,
+        .generation = object->generation,
+    };
+}
+
+/* Whether a living object of this kind and generation begins at the offset. */
+static int is_live(uint64_t offset, uint32_t kind, uint32_t generation)
+{
+    struct sh_object *object = sh_at(offset);
+
+    return sh_block_owner(offset) == SH_OWNER_OBJECT && sh_block_capacity(offset) >= sizeof *object &&
+           state_of(object) == SH_OBJECT_LIVE && object->kind == kind && object->generation == generation;
+}
+
+int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
+{
+    if (ref->kind != (uint32_t)kind)
+        return -EINVAL;
+    int r = sh_arena_enter();
+    if (r < 0)
+        return r;
+    if (ref->family != sh_arena.shared->family)
+        return -EXDEV;
+
+    sh_handles_lock();
+    sh_block_lock_arena();
+    int alive = is_live(ref->offset, kind, ref->generation);
+    if (alive)
+        set_attached(sh_at(ref->offset), own_slot());
+    sh_word_unlock(&sh_arena.shared->word);
+    r = alive ? sh_handles_add(ref->offset) : -ESTALE;
+    sh_handles_unlock();
+    if (r < 0) /* without memory for the handle a bit may be left over: this process's end clears it */
+        return r;
+    *ret_body = sh_at(ref->offset);
+    return 0;
+}
+
+int sh_object_hold(struct sh_object *object)
+{
+    sh_handles_lock();
+    int r = sh_handles_add(sh_offset(object));
+    sh_handles_unlock();
+    return r < 0 ? r : 0;
+}
+
+static void destroy(struct sh_object *object)
+{
+    const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
+
+    if (kind && kind->destroy)
+        kind->destroy(object);
+    SH_CRASH_POINT(object_destroyed);
+    sh_block_free(sh_offset(object));
+}
+
+/* Destroy the object where nobody is attached to it any more. */
+static void destroy_if_left(struct sh_object *object)
+{
+    if (is_attached_to_by_any(object))
+        return;
+    sh_block_lock_arena();
+    int mine = state_of(object) == SH_OBJECT_LIVE && !is_attached_to_by_any(object);
+    if (mine)
+        sh_store_release(&object->state, (uint64_t)sh_member_tag() << STATE_BITS | SH_OBJECT_DYING);
+    sh_word_unlock(&sh_arena.shared->word);
+    if (mine)
+        destroy(object);
+}
+
+void sh_object_drop(struct sh_object *object)
+{
+    if (sh_arena_enter() < 0) /* a forked child that never used what it inherited */
+        return;
+    sh_handles_lock();
+    int left = sh_handles_remove(sh_offset(object));
+    if (left == 0)
+        clear_attached(object, own_slot());
+    sh_handles_unlock();
+    if (left == 0)
+        destroy_if_left(object);
+}
+
+static void attach_slot(uint64_t offset, void *context)
+{
+    struct sh_object *object = sh_at(offset);
+
+    if (sh_block_owner(offset) == SH_OWNER_OBJECT && state_of(object) == SH_OBJECT_LIVE)
+        set_attached(object, *(uint32_t *)context);
+}
+
+void sh_object_inherit(uint32_t tag)
+{
+    uint32_t slot = sh_member_slot(tag);
+
+    sh_handles_lock();
+    sh_block_lock_arena();
+    sh_handles_each(attach_slot, &slot);
+    sh_word_unlock(&sh_arena.shared->word);
+    sh_handles_unlock();
+}
+
+struct walk {
+    sh_object_visitor *visit;
+    void *context;
+};
+
+static int visit_block(uint64_t offset, uint32_t owner, uint64_t size, void *context)
+{
+    struct walk *walk = context;
+
+    if (owner != SH_OWNER_OBJECT || size < sizeof(struct sh_object))
+        return 0;
+    return walk->visit(sh_at(offset), walk->context);
+}
+
+int sh_object_walk(sh_object_visitor *visit, void *context)
+{
+    struct walk walk = {visit, context};
+    return sh_block_walk(visit_block, &walk);
+}
+
+static int bury_in(struct sh_object *object, void *context)
+{
+    uint32_t tag = *(uint32_t *)context;
+    const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
+    uint64_t state = sh_load_acquire(&object->state);
+
+    if ((state & STATE_MASK) == SH_OBJECT_DYING) {
+        if (state >> STATE_BITS == tag)
+            destroy(object);
+        return 0;
+    }
+    if (kind && kind->bury)
+        kind->bury(object, tag);
+    clear_attached(object, sh_member_slot(tag));
+    destroy_if_left(object);
+    return 0;
+}
+
+void sh_object_reclaim(uint32_t tag)
+{
+    sh_object_walk(bury_in, &tag);
+}
+
+int sh_object_is_shared(struct sh_object *object)
+{
+    for (uint32_t i = 0; i < SH_MEMBERS_MAX / 64; i++) {
+        uint64_t bits = sh_load_ordered(&object->attached[i]);
+        if (i == own_slot() / 64)
+            bits &= ~(UINT64_C(1) << own_slot() % 64);
+        for (; bits; bits &= bits - 1) {
+            uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(bits);
+            uint32_t tag = sh_load_acquire(&sh_arena.shared->members[slot].tag);
+            if (!sh_member_is_dead(tag))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static int check_object(struct sh_object *object, void *context)
+{
+    (void)context;
+    SH_HOLDS(object->kind > SH_KIND_NONE && object->kind < SH_KIND_COUNT);
+    SH_HOLDS(object->generation != 0);
+    SH_HOLDS(state_of(object) == SH_OBJECT_LIVE || state_of(object) == SH_OBJECT_DYING);
+    const struct sh_object_kind *kind = sh_object_kinds[object->kind];
+    return kind && kind->check && state_of(object) == SH_OBJECT_LIVE ? kind->check(object) : 0;
+}
+
+int sh_object_check(void)
+{
+    return sh_object_walk(check_object, NULL);
+}

@@ -1,0 +1,74 @@
+/* reclaim.c - burying the dead. */
+#include "arena/reclaim.h"
+
+#include "arena/arena.h"
+#include "arena/block.h"
+#include "arena/object.h"
+#include "base/crash.h"
+
+/* Whether the slot's process is dead and the slot not yet free. One load where it lives. */
+static int needs_burial(struct sh_member *slot)
+{
+    uint32_t state = sh_load_acquire(&slot->state);
+
+    if (state == SH_MEMBER_FREE)
+        return 0;
+    return state == SH_MEMBER_DEAD || sh_member_is_dead(sh_load_acquire(&slot->tag));
+}
+
+/* Every step may be repeated, so that another can go on where this process dies. */
+static void bury(struct sh_member *slot)
+{
+    uint32_t tag = sh_load_acquire(&slot->tag);
+
+    sh_store_release(&slot->state, SH_MEMBER_DEAD);
+    SH_CRASH_POINT(member_dead);
+    sh_object_reclaim(tag);
+    SH_CRASH_POINT(member_objects);
+    sh_add_relaxed(&sh_arena.shared->reclaimed, sh_block_reclaim(tag));
+    sh_add_relaxed(&sh_arena.shared->deaths, 1);
+    SH_CRASH_POINT(member_blocks);
+    sh_store_release(&slot->state, SH_MEMBER_FREE);
+}
+
+static int bury_all(void)
+{
+    uint32_t top = sh_load_acquire(&sh_arena.shared->member_top);
+    int count = 0;
+
+    for (uint32_t i = 0; i < top; i++) {
+        if (needs_burial(&sh_arena.shared->members[i])) {
+            bury(&sh_arena.shared->members[i]);
+            count++;
+        }
+    }
+    return count;
+}
+
+static int is_anyone_dead(void)
+{
+    uint32_t top = sh_load_acquire(&sh_arena.shared->member_top);
+
+    for (uint32_t i = 0; i < top; i++)
+        if (needs_burial(&sh_arena.shared->members[i]))
+            return 1;
+    return 0;
+}
+
+int sh_reclaim_dead(void)
+{
+    if (!is_anyone_dead() || sh_mutex_trylock(&sh_arena.shared->reclaim) < 0)
+        return 0;
+    int count = bury_all();
+    sh_mutex_unlock(&sh_arena.shared->reclaim);
+    return count;
+}
+
+int sh_reclaim_wait(void)
+{
+    if (sh_mutex_lock(&sh_arena.shared->reclaim) < 0)
+        return 0;
+    int count = bury_all();
+    sh_mutex_unlock(&sh_arena.shared->reclaim);
+    return count;
+}

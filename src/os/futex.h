@@ -1,0 +1,24 @@
+/* futex.h - sleep on a 32-bit word that several processes map, and wake who sleeps there.
+ *
+ * A sleeper gives a mask of one or more bits, a waker wakes only those whose masks share a bit with its own. */
+#ifndef SH_OS_FUTEX_H
+#define SH_OS_FUTEX_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define SH_FUTEX_ALL 0xffffffffu
+
+/* Sleep while *word is value, until the deadline (os/clock.h). 0 when woken, -EAGAIN where *word is something else,
+ * -ETIMEDOUT, -EINTR after a signal handler that does not restart. */
+int sh_futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t mask, int64_t deadline);
+
+/* The same on two words at once, with all mask bits. Kernels before 5.16 cannot: there it sleeps on the first alone,
+ * for a few milliseconds at most, and returns 0. */
+int sh_futex_wait_two(_Atomic uint32_t *word, uint32_t value, _Atomic uint32_t *other, uint32_t other_value,
+                      int64_t deadline);
+
+/* Wake up to count sleepers; returns how many. */
+int sh_futex_wake(_Atomic uint32_t *word, uint32_t mask, int count);
+
+#endif

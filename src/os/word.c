@@ -1,0 +1,146 @@
+/* word.c - the slow paths of the robust word. */
+#include "os/word.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+
+#include <errno.h>
+#include <limits.h>
+
+/* How often a taker looks again before it sleeps: about two microseconds, a hundred times what a word is held. */
+#define SPINS 40
+
+void (*sh_word_on_backstop)(void);
+
+/* Swap this thread in for a free or orphaned value; keeps WAITERS, since others may sleep. */
+static int try_take(struct sh_word *word, struct sh_thread *self, uint32_t value)
+{
+    uint32_t mine = self->tid | (value & SH_WORD_WAITERS);
+
+    if (sh_load_relaxed(&word->sleepers))
+        mine |= SH_WORD_WAITERS;
+    return sh_cas_acquire(&word->value, &value, mine);
+}
+
+static int is_held(uint32_t value)
+{
+    return (value & SH_WORD_ID) != 0;
+}
+
+/* The return of a lock that took the word when it had this value. */
+static int taken(uint32_t value)
+{
+    return value & SH_WORD_DIED ? SHOAL_OWNER_DIED : 0;
+}
+
+int sh_word_trylock(struct sh_word *word)
+{
+    struct sh_thread *self = sh_thread_self();
+    uint32_t value = sh_load_relaxed(&word->value);
+
+    sh_word_announce(self, word);
+    while (!is_held(value)) {
+        if (try_take(word, self, value))
+            return taken(value);
+        value = sh_load_relaxed(&word->value);
+    }
+    sh_word_withdraw(self);
+    return -EAGAIN;
+}
+
+int sh_word_lock_slow(struct sh_word *word, struct sh_thread *self, int64_t deadline)
+{
+    for (int spin = 0; spin < SPINS; spin++) {
+        uint32_t value = sh_load_relaxed(&word->value);
+        if (!is_held(value) && try_take(word, self, value))
+            return taken(value);
+        sh_pause();
+    }
+    for (;;) {
+        uint32_t seen = sh_word_prepare(word, SH_WORD_LOCK);
+        if (!is_held(seen)) {
+            if (try_take(word, self, seen))
+                return taken(seen);
+            continue;
+        }
+        int r = sh_word_sleep(word, seen, SH_WORD_LOCK, deadline);
+        if (r == -ETIMEDOUT) {
+            sh_word_withdraw(self);
+            sh_word_pass(word, SH_WORD_LOCK); /* a wake may have come together with the deadline */
+            return r;
+        }
+    }
+}
+
+/* Wake count sleepers of these classes. Where nobody sleeps the hint goes; should a sleeper be just setting it, it has
+ * WAITERS set too, or will fail to sleep. */
+static void wake_classes(struct sh_word *word, uint32_t classes, int count)
+{
+    if (sh_futex_wake(&word->value, classes, count) == 0)
+        sh_and_ordered(&word->sleepers, ~classes);
+}
+
+void sh_word_wake(struct sh_word *word)
+{
+    wake_classes(word, SH_WORD_OTHERS, 1);
+    wake_classes(word, SH_WORD_LOCK, 1);
+}
+
+void sh_word_unlock_all(struct sh_word *word, uint32_t classes)
+{
+    uint32_t old = sh_exchange_ordered(&word->value, 0);
+
+    if (old & SH_WORD_WAITERS) {
+        wake_classes(word, classes & SH_WORD_OTHERS, INT_MAX);
+        wake_classes(word, SH_WORD_LOCK, 1);
+    }
+    sh_word_withdraw(&sh_thread_state);
+}
+
+void sh_word_ring(struct sh_word *word)
+{
+    struct sh_thread *self = sh_thread_self();
+
+    sh_word_announce(self, word);
+    if (sh_exchange_ordered(&word->value, 0) & SH_WORD_WAITERS)
+        wake_classes(word, SH_WORD_OTHERS, INT_MAX);
+    sh_word_withdraw(self);
+}
+
+uint32_t sh_word_prepare(struct sh_word *word, uint32_t class)
+{
+    sh_word_announce(sh_thread_self(), word);
+    sh_or_ordered(&word->sleepers, class);
+
+    uint32_t value = sh_load_relaxed(&word->value);
+    while (!(value & SH_WORD_WAITERS)) {
+        if (sh_cas_ordered(&word->value, &value, value | SH_WORD_WAITERS)) /* pairs with the exchange in unlock */
+            value |= SH_WORD_WAITERS;
+    }
+    return value;
+}
+
+int sh_word_sleep(struct sh_word *word, uint32_t seen, uint32_t class, int64_t deadline)
+{
+    if (seen & SH_WORD_DIED)
+        return 0;
+    if (deadline == SH_DEADLINE_PAST)
+        return -ETIMEDOUT;
+
+    int64_t backstop = sh_clock_now() + SH_WORD_BACKSTOP;
+    int r = sh_futex_wait(&word->value, seen, class, sh_min(backstop, deadline));
+    if (r == -ETIMEDOUT && backstop < deadline) {
+        sh_word_withdraw(&sh_thread_state);
+        if (sh_word_on_backstop)
+            sh_word_on_backstop();
+        sh_word_announce(&sh_thread_state, word);
+        return 0;
+    }
+    return r == -EAGAIN ? 0 : r;
+}
+
+void sh_word_pass(struct sh_word *word, uint32_t class)
+{
+    if (sh_load_relaxed(&word->sleepers) & class)
+        wake_classes(word, class, 1);
+}
