@@ -4,9 +4,9 @@
  * half a million times. Blocks, locks and tasks carry their owner's tag.
  *
  * Life. Each member's thread that attached holds the slot's life mutex until the process ends; when it dies the kernel
- * marks the mutex's word, and that mark is seen by one load. A thread's end looks the same, so the mark is only a reason
- * to look closer (by pid and start time), and a member whose attaching thread has ended is adopted by the next of its
- * threads that comes along. */
+ * marks the mutex's word, and that mark is seen by one load. A thread's end looks the same, so the mark is only a
+ * reason to look closer (by pid and start time), and a member whose attaching thread has ended is adopted by the next
+ * of its threads that comes along. */
 #ifndef SH_ARENA_MEMBER_H
 #define SH_ARENA_MEMBER_H
 
@@ -34,7 +34,8 @@ enum sh_member_state {
 
 /* One slot. state goes FREE -> COMING -> LIVE -> DEAD -> FREE (or COMING -> DEAD where the process died coming): the
  * first step is taken under the arena's word, LIVE by the member itself, DEAD and FREE under the reclaim mutex. tag is
- * written before COMING and stays; pid and start name whoever the slot depends on: while COMING that may be the parent. */
+ * written before COMING and stays; pid and start name whoever the slot depends on: while COMING that may be the
+ * parent. */
 struct sh_member {
     struct sh_mutex life;
     _Atomic uint32_t state;
@@ -63,9 +64,9 @@ static inline uint32_t sh_member_slot(uint32_t tag)
 /* Attach this process: find a slot, take its life. -EAGAIN where all slots are taken by the living. */
 int sh_member_attach(void);
 
-/* A child that is to be a member from its first instant: its parent takes a slot for it before it forks, attached to all
- * that the parent has handles of, and the child takes the slot over. Until then the slot is the parent's: it goes when
- * the parent dies, or says sh_member_cancel, which it does too when it learns of the child's end. */
+/* A child that is to be a member from its first instant: its parent takes a slot for it before it forks, attached to
+ * all that the parent has handles of, and the child takes the slot over. Until then the slot is the parent's: it goes
+ * when the parent dies, or says sh_member_cancel, which it does too when it learns of the child's end. */
 int sh_member_expect(uint32_t *ret_tag);
 int sh_member_take_over(uint32_t tag);
 void sh_member_cancel(uint32_t tag);

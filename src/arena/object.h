@@ -4,8 +4,9 @@
  * member has a bit, set by its first handle and cleared by its last, or by whoever reclaims the member after its death.
  * Who clears the last bit destroys the object.
  *
- * Making one: the block is its maker's until sh_object_publish hands it over with one store; what belongs to it and lies
- * in blocks of its own must be handed over (SH_OWNER_PART) by a step that the object's own recovery can finish or undo.
+ * Making one: the block is its maker's until sh_object_publish hands it over with one store; what belongs to it and
+ * lies in blocks of its own must be handed over (SH_OWNER_PART) by a step that the object's own recovery can finish or
+ * undo.
  * Destroying one: state goes from LIVE to DYING by compare-and-swap, then the kind's destroy frees the parts. Where the
  * destroyer dies, whoever reclaims it calls destroy again, so destroy must be able to go on from anywhere. */
 #ifndef SH_ARENA_OBJECT_H
@@ -36,9 +37,9 @@ enum sh_object_state {
     SH_OBJECT_DYING,
 };
 
-/* kind and generation never change. attached: bit n stands for the member in slot n. Bits are set under the arena's word,
- * while state is LIVE; cleared by the member or whoever reclaims it; the one that then finds no bit left, under the
- * arena's word, makes it DYING. state is the state below and, where DYING, the destroyer's tag above it. */
+/* kind and generation never change. attached: bit n stands for the member in slot n. Bits are set under the arena's
+ * word, while state is LIVE; cleared by the member or whoever reclaims it; the one that then finds no bit left, under
+ * the arena's word, makes it DYING. state is the state below and, where DYING, the destroyer's tag above it. */
 struct sh_object {
     uint32_t kind;
     uint32_t generation;

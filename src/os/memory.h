@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Make a sparse file without a name, size bytes long, close-on-exec. Returns its descriptor. The name shows in /proc. */
+/* Make a sparse file without a name, size bytes long, close-on-exec. Returns its descriptor. The name shows in
+ * /proc. */
 int sh_memory_create(const char *name, uint64_t size);
 
 /* Map size bytes of it, shared, reserving addresses alone.
