@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_RESERVE (UINT64_C(1) << 40)
 #define MINIMUM (UINT64_C(1) << 20)
@@ -79,7 +78,7 @@ static int map_reserve(uint64_t wanted, int *ret_fd, uint64_t *ret_reserve, void
             *ret_reserve = reserve;
             return 0;
         }
-        close(fd);
+        sh_memory_close(fd);
     }
     return -ENOMEM;
 }
@@ -123,7 +122,7 @@ static int make(uint64_t reserve, uint64_t limit)
     }
     if (r < 0) {
         sh_memory_unmap(base, reserve);
-        close(fd);
+        sh_memory_close(fd);
         return r;
     }
     sh_arena = (struct sh_arena){.base = base, .shared = base, .fd = fd};

@@ -45,7 +45,7 @@ int sh_object_create(enum sh_kind kind, uint64_t size, void **ret_body)
     uint64_t offset;
     int r = sh_arena_enter();
 
-    if (r == 0)
+    if (r >= 0)
         r = sh_block_alloc(size, &offset);
     if (r < 0)
         return r;

@@ -74,7 +74,7 @@ static int lists(const char *list, size_t length, const char *word)
 
 long long sh_file_cgroup_limit(const char *file2, const char *controller, const char *file1)
 {
-    char groups[4096];
+    char groups[4096] = "";
     long long smallest = -1;
 
     if (sh_file_read("/proc/self/cgroup", groups, sizeof groups) <= 0)

@@ -25,6 +25,11 @@ int sh_memory_create(const char *name, uint64_t size)
     return fd;
 }
 
+void sh_memory_close(int fd)
+{
+    close(fd);
+}
+
 int sh_memory_map(int fd, uint64_t size, void **ret_base)
 {
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

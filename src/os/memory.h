@@ -8,6 +8,8 @@
 /* Make a sparse file without a name, size bytes long, close-on-exec. Returns its descriptor. The name shows in
  * /proc. */
 int sh_memory_create(const char *name, uint64_t size);
+/* Close its descriptor; what is mapped stays mapped. */
+void sh_memory_close(int fd);
 
 /* Map size bytes of it, shared, reserving addresses alone.
  * -ENOMEM. */
