@@ -39,7 +39,7 @@ CALLS = set("""
 # The names that compilers and libc make of them: __read_chk, open64, __isoc99_fscanf, ...
 VARIANT = re.compile(r"^(?:__isoc\d+_)?_{0,2}(\w+?)(?:64)?(?:_chk|_2)?$")
 KERNEL_HEADER = re.compile(r"\s*#\s*include\s+<(linux/|asm/|sys/syscall\.h)")
-MEMBER = re.compile(r"^\S*?\[([a-z]+)_(\S+)\.o\]: (\S+) (\w)")
+MEMBER = re.compile(r"^\S*?\[(\S+)\.o\]: (\S+) (\w)")
 
 
 def symbols(library):
@@ -48,7 +48,7 @@ def symbols(library):
         match = MEMBER.match(line)
         if not match:
             finish([f"nm printed a line that this check does not understand: {line}"], 0)
-        yield f"src/{match[1]}/{match[2]}", match[3], match[4]
+        yield "src/" + match[1].replace("_", "/", 1), match[2], match[3]
 
 
 def is_call(symbol):
