@@ -18,7 +18,7 @@ static _Atomic uint32_t first_epoch = 1; /* stands in until the page is there */
 static _Atomic uint32_t last_epoch = 1;  /* private memory: a child inherits its parent's */
 
 _Thread_local struct sh_thread sh_thread_state = {.epoch = NO_EPOCH};
-_Atomic uint32_t *sh_thread_epoch = &first_epoch;
+_Atomic(_Atomic uint32_t *) sh_thread_epoch = &first_epoch;
 
 static pthread_once_t page_once = PTHREAD_ONCE_INIT;
 
@@ -35,7 +35,7 @@ static void make_page(void)
     if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0) {
         _Atomic uint32_t *epoch = page;
         sh_store_relaxed(epoch, 1);
-        sh_thread_epoch = epoch;
+        sh_store_release(&sh_thread_epoch, epoch); /* pairs with the load in sh_thread_self */
         return;
     }
     /* Kernels before 4.14, or no memory for a page: forks by libc's fork are noticed all the same. */
@@ -77,10 +77,11 @@ void sh_thread_enter(void)
 {
     pthread_once(&page_once, make_page);
 
-    uint32_t epoch = sh_load_acquire(sh_thread_epoch);
+    _Atomic uint32_t *place = sh_load_acquire(&sh_thread_epoch);
+    uint32_t epoch = sh_load_acquire(place);
     if (epoch == 0) { /* a forked child: the first of its threads to come gives it its epoch */
         uint32_t next = sh_add_ordered(&last_epoch, 1) + 1;
-        if (sh_cas_ordered(sh_thread_epoch, &epoch, next))
+        if (sh_cas_ordered(place, &epoch, next))
             epoch = next;
     }
 

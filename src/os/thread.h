@@ -28,7 +28,7 @@ struct sh_thread {
 };
 
 extern _Thread_local struct sh_thread sh_thread_state __attribute__((tls_model("initial-exec")));
-extern _Atomic uint32_t *sh_thread_epoch;
+extern _Atomic(_Atomic uint32_t *) sh_thread_epoch; /* where the process's epoch stands */
 
 /* Fill in this thread's state: its first call into the library, or its first after a fork. */
 void sh_thread_enter(void);
@@ -36,7 +36,9 @@ void sh_thread_enter(void);
 /* This thread's state. */
 static inline struct sh_thread *sh_thread_self(void)
 {
-    if (sh_unlikely(sh_thread_state.epoch != sh_load_relaxed(sh_thread_epoch)))
+    _Atomic uint32_t *epoch = sh_load_acquire(&sh_thread_epoch); /* pairs with the release in make_page */
+
+    if (sh_unlikely(sh_thread_state.epoch != sh_load_relaxed(epoch)))
         sh_thread_enter();
     return &sh_thread_state;
 }
