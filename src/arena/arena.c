@@ -151,7 +151,7 @@ static int attach(uint32_t expected)
     return 0;
 }
 
-static int enter_slowly(uint32_t expected)
+int sh_arena_enter_as(uint32_t expected)
 {
     int r = 0;
 
@@ -165,14 +165,9 @@ static int enter_slowly(uint32_t expected)
     return r;
 }
 
-int sh_arena_enter(void)
+int sh_arena_enter_slowly(void)
 {
-    return sh_likely(sh_arena.base && sh_member_is_attached()) ? 0 : enter_slowly(0);
-}
-
-int sh_arena_enter_as(uint32_t expected)
-{
-    return enter_slowly(expected);
+    return sh_arena_enter_as(0);
 }
 
 /* What a mapping of a descriptor must be to be this library's arena. */

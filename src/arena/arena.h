@@ -70,7 +70,12 @@ extern struct sh_arena sh_arena;
 
 /* Make or find this process's family; attach to it where this process (a forked child) has not. Every entry of the
  * library that needs the arena begins with this. */
-int sh_arena_enter(void);
+int sh_arena_enter_slowly(void);
+
+static inline int sh_arena_enter(void)
+{
+    return sh_likely(sh_member_is_attached()) ? 0 : sh_arena_enter_slowly();
+}
 
 /* The same in a child that its parent expected (arena/member.h): it becomes that member. */
 int sh_arena_enter_as(uint32_t expected);

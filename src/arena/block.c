@@ -190,12 +190,24 @@ void sh_block_free(uint64_t offset)
     sh_slab_share(&block);
 }
 
+void sh_block_share(uint64_t offset)
+{
+    struct sh_block block;
+
+    if (sh_block_find(offset, &block) < 0)
+        return;
+    if (block.slab->paged)
+        sh_add_ordered(&sh_arena.shared->warm, (int64_t)block.slab->block_size);
+    sh_slab_share(&block);
+}
+
 void sh_block_give(uint64_t offset, uint32_t owner)
 {
     struct sh_block block;
 
     if (sh_block_find(offset, &block) == 0)
         sh_store_release(&block.slab->owners[block.index], owner);
+    sh_compiler_barrier(); /* a step of its caller's protocol: see sh_store_step */
 }
 
 int sh_block_find(uint64_t offset, struct sh_block *ret_block)

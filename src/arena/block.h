@@ -48,6 +48,9 @@ int sh_block_alloc(uint64_t size, uint64_t *ret_offset);
 /* Give back a block that this process, or an object that it is taking apart, owns. */
 void sh_block_free(uint64_t offset);
 
+/* The same without any lock, and without giving pages back: for use while a word is held. */
+void sh_block_share(uint64_t offset);
+
 /* Hand a block over: to SH_OWNER_OBJECT, SH_OWNER_PART, or a member. The caller owns it, or holds the lock of the
  * object that does. */
 void sh_block_give(uint64_t offset, uint32_t owner);

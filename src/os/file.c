@@ -30,7 +30,7 @@ ssize_t sh_file_read(const char *path, char *buffer, size_t capacity)
     return (ssize_t)done;
 }
 
-static long long read_number(const char *path)
+long long sh_file_read_number(const char *path)
 {
     char text[64];
     char *end;
@@ -41,21 +41,24 @@ static long long read_number(const char *path)
     return end == text || number < 0 ? -1 : number;
 }
 
-/* The smallest limit in this folder of a hierarchy and all above it. Cuts group's text up. */
-static long long smallest_upwards(const char *root, char *group, const char *file)
+/* The smaller of two limits, of which -1 is none. */
+static long long lesser(long long a, long long b)
 {
-    long long smallest = -1;
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* The smallest limit of this group and all above it, in the hierarchy mounted at root. Cuts group's text up. */
+static long long least_upwards(const char *root, char *group, sh_file_limit_reader *read_limit, int version)
+{
+    long long least = -1;
 
     for (;;) {
-        char path[PATH_SIZE];
-        if (snprintf(path, sizeof path, "%s%s/%s", root, group, file) < (int)sizeof path) {
-            long long limit = read_number(path);
-            if (limit >= 0 && (smallest < 0 || limit < smallest))
-                smallest = limit;
-        }
+        char folder[PATH_SIZE];
+        if (snprintf(folder, sizeof folder, "%s%s", root, group) < (int)sizeof folder)
+            least = lesser(least, read_limit(folder, version));
         char *slash = strrchr(group, '/');
         if (!slash)
-            return smallest;
+            return least;
         *slash = 0;
     }
 }
@@ -72,10 +75,32 @@ static int lists(const char *list, size_t length, const char *word)
     return 0;
 }
 
-long long sh_file_cgroup_limit(const char *file2, const char *controller, const char *file1)
+/* The limit that a line of /proc/self/cgroup leads to: "4:memory:/group", and "0::/group" in version 2. */
+static long long follow_line(char *line, const char *controller, sh_file_limit_reader *read_limit)
 {
-    char groups[4096] = "";
-    long long smallest = -1;
+    char root[PATH_SIZE / 8];
+    char *names = strchr(line, ':');
+    char *group = names ? strchr(names + 1, ':') : NULL;
+
+    if (!group)
+        return -1;
+    names++;
+    size_t length = (size_t)(group - names);
+    group++;
+    if (strcmp(group, "/") == 0)
+        *group = 0;
+    if (length == 0)
+        return least_upwards("/sys/fs/cgroup", group, read_limit, 2);
+    if (!lists(names, length, controller))
+        return -1;
+    snprintf(root, sizeof root, "/sys/fs/cgroup/%s", controller);
+    return least_upwards(root, group, read_limit, 1);
+}
+
+long long sh_file_cgroup_least(const char *controller, sh_file_limit_reader *read_limit)
+{
+    char groups[4096];
+    long long least = -1;
 
     if (sh_file_read("/proc/self/cgroup", groups, sizeof groups) <= 0)
         return -1;
@@ -83,29 +108,7 @@ long long sh_file_cgroup_limit(const char *file2, const char *controller, const 
         next = strchr(line, '\n');
         if (next)
             *next++ = 0;
-        char *names = strchr(line, ':');
-        char *group = names ? strchr(names + 1, ':') : NULL;
-        if (!group)
-            continue;
-        names++;
-        size_t length = (size_t)(group - names);
-        group++;
-        char root[128];
-        const char *file;
-        if (length == 0) {
-            snprintf(root, sizeof root, "/sys/fs/cgroup");
-            file = file2;
-        } else if (lists(names, length, controller)) {
-            snprintf(root, sizeof root, "/sys/fs/cgroup/%s", controller);
-            file = file1;
-        } else {
-            continue;
-        }
-        if (strcmp(group, "/") == 0)
-            *group = 0;
-        long long limit = smallest_upwards(root, group, file);
-        if (limit >= 0 && (smallest < 0 || limit < smallest))
-            smallest = limit;
+        least = lesser(least, follow_line(line, controller, read_limit));
     }
-    return smallest;
+    return least;
 }

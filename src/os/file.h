@@ -8,9 +8,14 @@
 /* Read up to capacity - 1 bytes of a file and end them with 0. Returns how many. */
 ssize_t sh_file_read(const char *path, char *buffer, size_t capacity);
 
-/* The first number of this process's control group file (both versions of the interface, this group and those above
- * it: the smallest). -1 where there is none or it is "max". file2 and file1 are the names in version 2 and 1,
- * controller the version 1 hierarchy. */
-long long sh_file_cgroup_limit(const char *file2, const char *controller, const char *file1);
+/* The number a file begins with; -1 where there is none, or a negative one. */
+long long sh_file_read_number(const char *path);
+
+/* Reads a limit out of the folder of a control group, where version is that of the interface (1 or 2): -1 for none. */
+typedef long long sh_file_limit_reader(const char *folder, int version);
+
+/* The smallest limit that this process's control group and those above it set; -1 where none does. controller is the
+ * name of the hierarchy in version 1. */
+long long sh_file_cgroup_least(const char *controller, sh_file_limit_reader *read_limit);
 
 #endif

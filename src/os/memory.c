@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -79,10 +80,18 @@ uint64_t sh_memory_max_reserve(void)
     return most;
 }
 
+static long long read_group_limit(const char *folder, int version)
+{
+    char path[1100];
+
+    snprintf(path, sizeof path, "%s/%s", folder, version == 2 ? "memory.max" : "memory.limit_in_bytes");
+    return sh_file_read_number(path);
+}
+
 uint64_t sh_memory_total(void)
 {
     uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * sh_memory_page_size();
-    long long group = sh_file_cgroup_limit("memory.max", "memory", "memory.limit_in_bytes");
+    long long group = sh_file_cgroup_least("memory", read_group_limit);
 
     return group > 0 ? sh_min(total, (uint64_t)group) : total;
 }

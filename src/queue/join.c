@@ -1,0 +1,134 @@
+/* join.c - joinable queues. */
+#include "queue/join.h"
+
+#include "base/crash.h"
+#include "os/clock.h"
+#include "queue/queue.h"
+
+#include <errno.h>
+
+/* A process died while it counted: done is the commit; done_by goes with it. */
+static void recover(struct sh_queue_join *join)
+{
+    uint32_t slot = sh_load_relaxed(&join->done_slot);
+
+    if (slot) {
+        int committed = sh_load_relaxed(&join->done) != sh_load_relaxed(&join->done_before);
+        _Atomic uint32_t *value = committed ? &join->done_by_after : &join->done_by_before;
+        sh_store_step(&join->done_by[slot - 1], sh_load_relaxed(value));
+    }
+    sh_store_step(&join->done_slot, 0);
+}
+
+static void lock(struct sh_queue_join *join)
+{
+    if (sh_word_lock(&join->word) == SHOAL_OWNER_DIED)
+        recover(join);
+}
+
+static uint32_t unfinished(struct sh_queue_shared *queue)
+{
+    uint32_t done = sh_load_acquire(&queue->join->done);
+    return sh_position_count(sh_load_acquire(&queue->tail)) - done;
+}
+
+/* Count `all` messages done, `own` of them as the member's in this slot. The word is held. */
+static void count_done(struct sh_queue_join *join, uint32_t slot, uint32_t all, uint32_t own)
+{
+    uint32_t done = sh_load_relaxed(&join->done);
+    uint32_t done_by = sh_load_relaxed(&join->done_by[slot]);
+
+    sh_store_step(&join->done_before, done);
+    sh_store_step(&join->done_by_before, done_by);
+    sh_store_step(&join->done_by_after, done_by + own);
+    sh_store_step(&join->done_slot, slot + 1);
+    SH_CRASH_POINT(queue_done_intended);
+    sh_store_step(&join->done_by[slot], done_by + own);
+    SH_CRASH_POINT(queue_done_counted);
+    sh_store_release(&join->done, done + all); /* pairs with the load in unfinished */
+    SH_CRASH_POINT(queue_done_committed);
+    sh_store_step(&join->done_slot, 0);
+}
+
+static void unlock(struct sh_queue_shared *queue)
+{
+    if (unfinished(queue) == 0)
+        sh_word_unlock_all(&queue->join->word, SH_WORD_DATA);
+    else
+        sh_word_unlock(&queue->join->word);
+}
+
+/* Messages that the process in this slot has taken and not said done. */
+static uint32_t taken_by(struct sh_queue_join *join, uint32_t slot)
+{
+    return sh_load_acquire(&join->got[slot]) - sh_load_relaxed(&join->done_by[slot]);
+}
+
+int shoal_queue_task_done(shoal_queue *queue)
+{
+    if (!queue)
+        return -EINVAL;
+    if (!sh_queue_is_joinable(queue->shared))
+        return -ENOTSUP;
+    int r = sh_arena_enter();
+    if (r < 0)
+        return r;
+    struct sh_queue_join *join = queue->shared->join;
+    uint32_t slot = sh_member_slot(sh_member_tag());
+    lock(join);
+    if (unfinished(queue->shared) == 0)
+        r = -EINVAL;
+    else
+        count_done(join, slot, 1, taken_by(join, slot) ? 1 : 0);
+    unlock(queue->shared);
+    return r;
+}
+
+int shoal_queue_join(shoal_queue *queue, int64_t timeout)
+{
+    if (!queue)
+        return -EINVAL;
+    if (!sh_queue_is_joinable(queue->shared))
+        return -ENOTSUP;
+    int r = sh_arena_enter();
+    int64_t deadline = timeout == SHOAL_FOREVER ? SH_DEADLINE_NEVER : sh_clock_deadline(timeout);
+    struct sh_queue_join *join = queue->shared->join;
+    while (r == 0 && unfinished(queue->shared)) {
+        if (timeout <= 0)
+            return -EAGAIN;
+        uint32_t seen = sh_word_prepare(&join->word, SH_WORD_DATA);
+        if (unfinished(queue->shared))
+            r = sh_word_sleep(&join->word, seen, SH_WORD_DATA, deadline);
+        sh_word_forget();
+        if (seen & SH_WORD_DIED) {
+            lock(join);
+            unlock(queue->shared);
+        }
+    }
+    if (r == 0)
+        sh_word_pass(&join->word, SH_WORD_DATA); /* all may go: each wakes the next, should the waker have died */
+    return r;
+}
+
+int shoal_queue_unfinished(const shoal_queue *queue, uint64_t *ret_unfinished)
+{
+    if (!queue || !ret_unfinished)
+        return -EINVAL;
+    if (!sh_queue_is_joinable(queue->shared))
+        return -ENOTSUP;
+    *ret_unfinished = unfinished(queue->shared);
+    return 0;
+}
+
+void sh_queue_bury_getter(struct sh_queue_shared *queue, uint32_t tag)
+{
+    uint32_t slot = sh_member_slot(tag);
+
+    if (!sh_queue_is_joinable(queue))
+        return;
+    lock(queue->join);
+    uint32_t taken = taken_by(queue->join, slot);
+    if (taken)
+        count_done(queue->join, slot, taken, taken);
+    unlock(queue);
+}

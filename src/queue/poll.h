@@ -1,0 +1,30 @@
+/* poll.h - queues that somebody polls by a descriptor. */
+#ifndef SH_QUEUE_POLL_H
+#define SH_QUEUE_POLL_H
+
+#include "queue/queue.h"
+
+void sh_queue_ring_pollers(struct sh_queue_shared *queue);
+void sh_queue_silence_pollers(struct sh_queue_shared *queue);
+
+/* After a put, or a close: pollers' descriptors become readable. */
+static inline void sh_queue_signal(struct sh_queue_shared *queue)
+{
+    if (sh_unlikely(sh_load_ordered(&queue->pollers) != 0))
+        sh_queue_ring_pollers(queue);
+}
+
+/* After a get: where the queue is empty they are no longer. */
+static inline void sh_queue_unsignal(struct sh_queue_shared *queue)
+{
+    if (sh_unlikely(sh_load_relaxed(&queue->pollers) != 0))
+        sh_queue_silence_pollers(queue);
+}
+
+/* This handle polls no more. */
+void sh_queue_stop_polling(shoal_queue *queue);
+
+/* A member died: it polls no more, and what it was to tell others is told. */
+void sh_queue_bury_poller(struct sh_queue_shared *queue, uint32_t tag);
+
+#endif

@@ -1,0 +1,110 @@
+/* wait.c - waiting for a message or for room. */
+#include "queue/wait.h"
+
+#include "os/clock.h"
+#include "os/cpu.h"
+#include "queue/side.h"
+
+#include <errno.h>
+
+/* How long to spin, in nanoseconds, where the other side was last seen on another CPU: a little longer than it takes the
+ * kernel to put this process to sleep and wake it again, so spinning costs at most twice what sleeping would. On the
+ * same CPU spinning would only keep the other side from running. */
+#define SPIN_TIME 15000
+#define SPIN_LOOKS 32 /* looks between two looks at the clock */
+
+typedef int condition(struct sh_queue_shared *queue, uint64_t size);
+
+static int spin(struct sh_queue_shared *queue, condition *holds, uint64_t size, _Atomic uint32_t *other_cpu)
+{
+    int64_t end = 0;
+
+    for (;;) {
+        if (sh_load_relaxed(other_cpu) == sh_cpu_current())
+            return 0;
+        for (int i = 0; i < SPIN_LOOKS; i++) {
+            if (holds(queue, size))
+                return 1;
+            sh_pause();
+        }
+        int64_t now = sh_clock_now();
+        if (end == 0)
+            end = now + SPIN_TIME;
+        else if (now >= end)
+            return 0;
+    }
+}
+
+static int start(struct sh_queue_wait *wait)
+{
+    if (wait->timeout <= 0)
+        return -EAGAIN;
+    if (!wait->started) {
+        wait->deadline = wait->timeout == SHOAL_FOREVER ? SH_DEADLINE_NEVER : sh_clock_deadline(wait->timeout);
+        wait->started = 1;
+    }
+    return 0;
+}
+
+/* Sleep once in a word's data class unless the condition holds. mend takes the word and mends what a dead holder left;
+ * it is called with nothing announced. */
+static int sleep_once(struct sh_queue_shared *queue, struct sh_word *word, condition *holds, uint64_t size,
+                      void (*lock)(struct sh_queue_shared *), struct sh_queue_wait *wait)
+{
+    uint32_t seen = sh_word_prepare(word, SH_WORD_DATA);
+    int r = 0;
+
+    wait->slept = 1;
+    if (!holds(queue, size) && !sh_load_acquire(&queue->closed))
+        r = sh_word_sleep(word, seen, SH_WORD_DATA, wait->deadline);
+    sh_word_forget();
+    if (seen & SH_WORD_DIED) {
+        lock(queue);
+        sh_word_unlock(word);
+    }
+    return r;
+}
+
+static int message_is_there(struct sh_queue_shared *queue, uint64_t unused)
+{
+    (void)unused;
+    return sh_queue_has_message(queue);
+}
+
+int sh_queue_wait_message(struct sh_queue_shared *queue, struct sh_queue_wait *wait)
+{
+    int is_closed = sh_load_acquire(&queue->closed) != 0; /* before the look for a message: none comes after it */
+
+    if (sh_queue_has_message(queue))
+        return 0;
+    if (is_closed)
+        return -EPIPE;
+    int r = start(wait);
+    if (r < 0 || spin(queue, message_is_there, 0, &queue->producer_cpu))
+        return r;
+    return sleep_once(queue, &queue->tail_word, message_is_there, 0, sh_queue_lock_tail, wait);
+}
+
+int sh_queue_wait_room(struct sh_queue_shared *queue, struct sh_queue_wait *wait, uint64_t size)
+{
+    if (sh_load_acquire(&queue->closed))
+        return -EPIPE;
+    if (sh_queue_has_room(queue, size))
+        return 0;
+    int r = start(wait);
+    if (r < 0 || spin(queue, sh_queue_has_room, size, &queue->consumer_cpu))
+        return r;
+    return sleep_once(queue, &queue->head_word, sh_queue_has_room, size, sh_queue_lock_head, wait);
+}
+
+void sh_queue_pass_message(struct sh_queue_shared *queue, const struct sh_queue_wait *wait)
+{
+    if (wait->slept && sh_queue_has_message(queue))
+        sh_word_pass(&queue->tail_word, SH_WORD_DATA);
+}
+
+void sh_queue_pass_room(struct sh_queue_shared *queue, const struct sh_queue_wait *wait)
+{
+    if (wait->slept && sh_queue_has_room(queue, 1))
+        sh_word_pass(&queue->head_word, SH_WORD_DATA);
+}
