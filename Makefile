@@ -33,7 +33,7 @@ sanitize:
 	@tools/test asan tsan
 
 bench: $(BUILD)/build.ninja
-	@tools/bench
+	@tools/bench $(if $(QUICK),--quick)
 
 stress: all
 	@meson test -C $(BUILD) --benchmark --suite stress --verbose
