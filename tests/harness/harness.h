@@ -126,6 +126,9 @@ pid_t test_fork(const char *file, int line);
 /* End a child: without running what its parent registered with atexit. */
 void test_exit(int code) __attribute__((noreturn));
 
+/* Whether ThreadSanitizer is in this program. */
+bool test_under_tsan(void);
+
 /* Monotonic nanoseconds; this many seconds in nanoseconds, stretched where a sanitizer slows everything down. */
 int64_t test_now(void);
 int64_t test_time(double seconds);

@@ -7,16 +7,25 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
+/* gcc defines a macro for each sanitizer, clang has them as features. */
+#ifndef __has_feature
+#define __has_feature(name) 0
 #endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#else
+#define ADDRESS_SANITIZER 0
 #endif
-#ifndef SANITIZED
-#define SANITIZED 0
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#else
+#define THREAD_SANITIZER 0
 #endif
+
+bool test_under_tsan(void)
+{
+    return THREAD_SANITIZER;
+}
 
 pid_t test_fork(const char *file, int line)
 {
@@ -45,7 +54,7 @@ int64_t test_time(double seconds)
 {
     const char *scale = getenv("TEST_TIME_SCALE");
 
-    return (int64_t)(seconds * 1e9 * (scale ? atof(scale) : SANITIZED ? 4 : 1));
+    return (int64_t)(seconds * 1e9 * (scale ? atof(scale) : ADDRESS_SANITIZER || THREAD_SANITIZER ? 4 : 1));
 }
 
 void test_nap(void)

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 static int count;
 
@@ -12,7 +13,7 @@ static void *count_up(void *argument)
     return argument;
 }
 
-TEST(two_threads_count_without_a_lock)
+static void race(void)
 {
     pthread_t one, two;
 
@@ -20,5 +21,15 @@ TEST(two_threads_count_without_a_lock)
     CHECK_EQ(pthread_create(&two, NULL, count_up, NULL), 0);
     pthread_join(one, NULL);
     pthread_join(two, NULL);
-    CHECK_GT(count, 0);
+}
+
+TEST(a_race_is_seen_where_thread_sanitizer_looks)
+{
+    pid_t pid = FORK();
+
+    if (pid == 0) {
+        race();
+        exit(0);
+    }
+    CHECK_EXITS(pid, test_under_tsan() ? 66 : 0); /* its own exit code for "there was a race" */
 }
