@@ -89,7 +89,7 @@ SHOAL_API int shoal_pool_join(shoal_pool *pool, int64_t timeout);
 SHOAL_API void shoal_pool_free(shoal_pool *pool);
 
 /* Submit function for count items at once: item i gets size bytes at (const char *)items + i * size. The future
- * stands for all of them. count 0 is a future that is ready. */
+ * stands for all of them. count 0 is a future that is ready. ret_future may be NULL where nobody will ask. */
 SHOAL_API int shoal_pool_submit(shoal_pool *pool, const struct shoal_task_options *options,
                                 shoal_task_function *function, const void *items, size_t size, size_t count,
                                 shoal_future **ret_future);
@@ -116,7 +116,7 @@ SHOAL_API int shoal_future_wait_item(shoal_future *future, uint64_t item, int64_
 /* 1 where all items have ended; 1 where they ended with success (-EAGAIN before they ended). */
 SHOAL_API int shoal_future_ready(const shoal_future *future);
 SHOAL_API int shoal_future_successful(const shoal_future *future);
-/* How many items the future stands for, and how many have ended. */
+/* How many items the future stands for, and how many have ended. Either may be NULL. */
 SHOAL_API int shoal_future_progress(const shoal_future *future, uint64_t *ret_done, uint64_t *ret_count);
 
 /* Wait for an item, copy its result into buffer and return its size. The item's error where it has none; -EMSGSIZE

@@ -77,7 +77,7 @@ SHOAL_API int shoal_queue_receive(shoal_queue *queue, struct shoal_message *ret_
  * release or send a message that it owns; one that dies gives back all it owned. */
 SHOAL_API void shoal_message_release(struct shoal_message *message);
 
-/* How many messages, and how many bytes in them: exact. */
+/* How many messages, and how many bytes in them: exact. Either may be NULL. */
 SHOAL_API int shoal_queue_size(const shoal_queue *queue, uint64_t *ret_items, uint64_t *ret_bytes);
 /* 1 where it is closed, else 0. */
 SHOAL_API int shoal_queue_is_closed(const shoal_queue *queue);

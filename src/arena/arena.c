@@ -206,25 +206,30 @@ int sh_arena_join(int fd)
     return r;
 }
 
-int sh_arena_commit(uint64_t offset, uint64_t size)
+int sh_arena_charge(uint64_t size)
 {
     struct sh_arena_shared *shared = sh_arena.shared;
     uint64_t now = sh_load_relaxed(&shared->committed);
 
-    do {
-        if (now > shared->limit || size > shared->limit - now)
-            return -ENOMEM;
-    } while (!sh_cas_ordered(&shared->committed, &now, now + size));
-    int r = sh_memory_reserve(sh_arena.fd, offset, size);
-    if (r < 0)
-        sh_sub_ordered(&shared->committed, size);
-    return r;
+    if (now > shared->limit || size > shared->limit - now)
+        return -ENOMEM;
+    sh_store_step(&shared->committed, now + size);
+    return 0;
 }
 
-void sh_arena_decommit(uint64_t offset, uint64_t size)
+void sh_arena_refund(uint64_t size)
+{
+    sh_store_step(&sh_arena.shared->committed, sh_load_relaxed(&sh_arena.shared->committed) - size);
+}
+
+int sh_arena_reserve(uint64_t offset, uint64_t size)
+{
+    return sh_memory_reserve(sh_arena.fd, offset, size);
+}
+
+void sh_arena_release(uint64_t offset, uint64_t size)
 {
     sh_memory_release(sh_arena.fd, offset, size);
-    sh_sub_ordered(&sh_arena.shared->committed, size);
 }
 
 int shoal_arena_open(const struct shoal_arena_options *options)

@@ -103,10 +103,15 @@ static inline int sh_arena_contains(uint64_t offset, uint64_t size)
     return offset >= sh_arena.shared->heap_offset && offset <= reserve && size <= reserve - offset;
 }
 
-/* Reserve pages for a range, and count them against the limit: -ENOMEM beyond it. Give them back. arena->word is held,
- * or nobody else can know of the range. */
-int sh_arena_commit(uint64_t offset, uint64_t size);
-void sh_arena_decommit(uint64_t offset, uint64_t size);
+/* Count bytes that are about to be reserved, -ENOMEM beyond the limit; and bytes that were given back. Called with the
+ * word held, together with the store that says which pages are meant: who takes the word after a death in between counts
+ * anew what those stores say (sh_block_recover). */
+int sh_arena_charge(uint64_t size);
+void sh_arena_refund(uint64_t size);
+
+/* Have the pages of a range that is charged; give them back before it is refunded. */
+int sh_arena_reserve(uint64_t offset, uint64_t size);
+void sh_arena_release(uint64_t offset, uint64_t size);
 
 /* The equations between the head's fields, and all spans and blocks. Nobody else may be allocating. */
 int sh_arena_check(void);

@@ -287,5 +287,6 @@ uint64_t sh_block_reclaim(uint32_t tag)
                 break;
         }
     }
+    sh_slab_recount_warm();
     return count;
 }

@@ -117,8 +117,9 @@ int sh_member_take_over(uint32_t tag)
 
     if (!slot || sh_load_acquire(&slot->tag) != tag || sh_load_acquire(&slot->state) != SH_MEMBER_COMING)
         return -ESRCH;
-    sh_store_relaxed(&slot->start, sh_identity_start(sh_identity_pid()));
+    sh_store_release(&slot->start, 0); /* so that at no time a pid stands with another's start */
     sh_store_release(&slot->pid, sh_identity_pid());
+    sh_store_release(&slot->start, sh_identity_start(sh_identity_pid()));
     return begin_life(tag);
 }
 

@@ -15,7 +15,8 @@
 #define WARM_MINIMUM (UINT64_C(64) << 20)
 
 /* What committed[i] says of a block's pages. CHANGING while its owner has them reserved or released, which takes long:
- * who reclaims such a block from a dead owner releases them. */
+ * who reclaims such a block from a dead owner releases them. They are charged unless it says NOT_RESERVED, and go from
+ * and to that under the arena's word. */
 enum { NOT_RESERVED, RESERVED, CHANGING };
 
 uint64_t sh_block_class_size(uint32_t class)
@@ -91,10 +92,12 @@ static int publish(const struct sh_slab *plan, uint64_t length, struct sh_slab *
         return r;
     uint64_t offset = sh_span_offset(head);
     uint64_t pages = plan->paged ? plan->first : length * SH_GRANULE;
-    sh_store_relaxed(&sh_arena.shared->committing, pages);
-    r = sh_arena_commit(offset, pages);
+    r = sh_arena_charge(pages);
+    if (r < 0)
+        return r;
+    r = sh_arena_reserve(offset, pages);
     if (r < 0) {
-        sh_store_relaxed(&sh_arena.shared->committing, 0);
+        sh_arena_refund(pages);
         return r;
     }
     struct sh_slab *slab = sh_at(offset);
@@ -104,7 +107,6 @@ static int publish(const struct sh_slab *plan, uint64_t length, struct sh_slab *
     sh_store_relaxed(&slab->owners[0], sh_member_tag());
     SH_CRASH_POINT(slab_filled);
     sh_span_publish(head, length);
-    sh_store_relaxed(&sh_arena.shared->committing, 0);
     *ret_slab = slab;
     return 0;
 }
@@ -198,13 +200,22 @@ static uint64_t data_offset(const struct sh_block *block)
     return sh_offset(block->slab) + block->slab->first + block->index * block->slab->block_size;
 }
 
+/* The block's pages are charged, or no longer. The word is held. */
+static void set_charged(const struct sh_block *block, uint8_t pages)
+{
+    sh_store_step(committed(block->slab, block->index), pages);
+}
+
 /* Give back the pages of a block that this process owns, or reclaims. */
 static void cool(const struct sh_block *block)
 {
-    sh_store_release(committed(block->slab, block->index), CHANGING);
+    sh_store_step(committed(block->slab, block->index), CHANGING);
     SH_CRASH_POINT(block_cooling);
-    sh_arena_decommit(data_offset(block), block->slab->block_size);
-    sh_store_release(committed(block->slab, block->index), NOT_RESERVED);
+    sh_arena_release(data_offset(block), block->slab->block_size);
+    sh_block_lock_arena();
+    set_charged(block, NOT_RESERVED);
+    sh_arena_refund(block->slab->block_size);
+    sh_word_unlock(&sh_arena.shared->word);
 }
 
 /* Free a block whose slab is its own, slab and all. This process owns it. */
@@ -218,8 +229,28 @@ static void drop_direct(struct sh_slab *slab)
     sh_block_lock_arena();
     sh_span_release((sh_offset(slab) - sh_arena.shared->heap_offset) / SH_GRANULE);
     SH_CRASH_POINT(direct_released);
-    sh_arena_decommit(sh_offset(slab), first);
+    sh_arena_refund(first);
+    sh_arena_release(sh_offset(slab), first);
     sh_word_unlock(&sh_arena.shared->word);
+}
+
+/* Charge and reserve the pages of a block that this process owns. */
+static int heat(const struct sh_block *block)
+{
+    sh_block_lock_arena();
+    int r = sh_arena_charge(block->slab->block_size);
+    if (r == 0)
+        set_charged(block, CHANGING);
+    sh_word_unlock(&sh_arena.shared->word);
+    if (r < 0)
+        return r;
+    r = sh_arena_reserve(data_offset(block), block->slab->block_size);
+    if (r < 0)
+        cool(block);
+    else
+        sh_store_step(committed(block->slab, block->index), RESERVED);
+    SH_CRASH_POINT(block_warmed);
+    return r;
 }
 
 int sh_slab_warm_up(const struct sh_block *block)
@@ -232,21 +263,15 @@ int sh_slab_warm_up(const struct sh_block *block)
         sh_sub_ordered(&sh_arena.shared->warm, (int64_t)slab->block_size);
         return 0;
     }
-    sh_store_release(committed(slab, block->index), CHANGING);
-    int r = sh_arena_commit(data_offset(block), slab->block_size);
+    int r = heat(block);
     if (r < 0 && release_warm() > 0)
-        r = sh_arena_commit(data_offset(block), slab->block_size);
-    if (r == 0) {
-        SH_CRASH_POINT(block_committed);
-        sh_store_release(committed(slab, block->index), RESERVED);
+        r = heat(block);
+    if (r == 0)
         return 0;
-    }
-    sh_store_release(committed(slab, block->index), NOT_RESERVED);
-    if (slab->class == SH_CLASS_DIRECT) {
+    if (slab->class == SH_CLASS_DIRECT)
         drop_direct(slab);
-    } else {
+    else
         sh_slab_share(block);
-    }
     return r;
 }
 
@@ -345,17 +370,54 @@ static void relink(struct sh_slab *slab)
     sh_store_release(newest, sh_offset(slab));
 }
 
-void sh_block_recover(void)
+/* Bytes that a slab has charged: all of it, or its header and what committed[] says. */
+static uint64_t charged(const struct sh_slab *slab, const struct sh_span *span)
 {
-    struct sh_arena_shared *shared = sh_arena.shared;
+    uint64_t bytes = slab->first;
+
+    if (!slab->paged)
+        return span->length * SH_GRANULE;
+    for (uint32_t i = 0; i < slab->blocks; i++)
+        if (sh_load_acquire(committed(slab, i)) != NOT_RESERVED)
+            bytes += slab->block_size;
+    return bytes;
+}
+
+uint64_t sh_slab_all_charged(void)
+{
+    uint64_t total = sh_arena.shared->map_offset + sh_load_relaxed(&sh_arena.shared->map_committed);
     struct sh_span span;
 
-    /* Pages of a slab that was never published: whoever gets the span reserves them again. */
-    sh_sub_ordered(&shared->committed, sh_load_relaxed(&shared->committing));
-    sh_store_relaxed(&shared->committing, 0);
+    for (uint64_t head = 0; sh_span_at(head, &span); head += span.length)
+        if (span.kind == SH_SPAN_SLAB)
+            total += charged(sh_at(sh_span_offset(span.head)), &span);
+    return total;
+}
+
+void sh_block_recover(void)
+{
+    struct sh_span span;
+
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
         struct sh_slab *slab = sh_at(sh_span_offset(span.head));
         if (span.kind == SH_SPAN_SLAB && slab->class < SH_CLASS_COUNT)
             relink(slab);
     }
+    sh_store_step(&sh_arena.shared->committed, sh_slab_all_charged());
+}
+
+void sh_slab_recount_warm(void)
+{
+    struct sh_span span;
+    int64_t warm = 0;
+
+    for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
+        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
+        if (span.kind != SH_SPAN_SLAB || !slab->paged)
+            continue;
+        for (uint32_t i = 0; i < slab->blocks; i++)
+            if (sh_load_acquire(&slab->owners[i]) == SH_OWNER_FREE && sh_slab_is_committed(slab, i))
+                warm += (int64_t)slab->block_size;
+    }
+    sh_store_ordered(&sh_arena.shared->warm, warm);
 }

@@ -22,6 +22,12 @@ int sh_slab_cool_down(const struct sh_block *block);
 void sh_slab_share(const struct sh_block *block);
 void sh_slab_reclaim(const struct sh_block *block);
 
+/* Count anew what is kept warm: after a death the counter may be off by what the dead one was about to take. */
+void sh_slab_recount_warm(void);
+
+/* What `committed` must be: the sum of all that is charged. Exact while nobody changes it. */
+uint64_t sh_slab_all_charged(void);
+
 /* Whether a block's pages are reserved. */
 int sh_slab_is_committed(const struct sh_slab *slab, uint32_t index);
 

@@ -35,9 +35,14 @@ static int commit_map(uint64_t granule)
     need = sh_min(need, all);
     if (need <= have)
         return 0;
-    int r = sh_arena_commit(shared->map_offset + have, need - have);
-    if (r == 0)
-        sh_store_relaxed(&shared->map_committed, need);
+    int r = sh_arena_charge(need - have);
+    if (r < 0)
+        return r;
+    r = sh_arena_reserve(shared->map_offset + have, need - have);
+    if (r < 0)
+        sh_arena_refund(need - have);
+    else
+        sh_store_step(&shared->map_committed, need);
     return r;
 }
 

@@ -70,6 +70,8 @@ int sh_block_check(void)
             return r;
     }
     SH_HOLDS(head == sh_load_relaxed(&sh_arena.shared->top));
+    SH_HOLDS(sh_word_is_orphan(&sh_arena.shared->word) ||
+             sh_slab_all_charged() == sh_load_relaxed(&sh_arena.shared->committed));
     for (uint32_t class = 0; class < SH_CLASS_COUNT; class ++) {
         uint64_t at = sh_load_acquire(&sh_arena.shared->slabs[class]);
         for (; at; at = ((struct sh_slab *)sh_at(at))->next)
