@@ -1,7 +1,9 @@
 /* kinds.c - every kind of shared object, in one table: the arena asks it how to destroy, mend and check them. */
 #include "arena/object.h"
+#include "queue/pipe.h"
 #include "queue/queue.h"
 
 const struct sh_object_kind *const sh_object_kinds[SH_KIND_COUNT] = {
     [SH_KIND_QUEUE] = &sh_queue_kind,
+    [SH_KIND_PIPE] = &sh_pipe_kind,
 };
