@@ -1,0 +1,47 @@
+/* process.h - start processes, send them signals, learn how they ended.
+ *
+ * A process is held by a pidfd, which is close-on-exec, never names another process, and is readable when the process
+ * has ended: wait for that with os/poll.h. Nothing here waits for, or takes the exit status of, any process but the one
+ * it is asked for, so the program's own children stay the program's. */
+#ifndef SH_OS_PROCESS_H
+#define SH_OS_PROCESS_H
+
+#include <sys/types.h>
+
+/* How a process ended. */
+struct sh_process_end {
+    int code;   /* exit code, where signal is 0 */
+    int signal; /* the signal that killed it, or 0 */
+};
+
+/* Fork by libc, with what the program asked for by pthread_atfork. In the parent, the child's pid and, in *ret_pidfd,
+ * its pidfd; 0 in the child, which does not come back from here before its parent has that pidfd. -EAGAIN, -ENOMEM,
+ * -EMFILE, -ENFILE: then nothing has run in a child. */
+pid_t sh_process_fork(int *ret_pidfd);
+
+/* The program itself (/proc/self/exe) started again. fd is open in it as descriptor 3 and all others above 2 are
+ * closed. Returns as sh_process_fork does in the parent, and the errors of exec. */
+pid_t sh_process_spawn(char *const *arguments, char *const *environment, int fd, int *ret_pidfd);
+
+/* The pidfd of a process that cannot have been reaped meanwhile. -ESRCH. */
+int sh_process_open(pid_t pid);
+
+/* 0; -ESRCH where it has ended and is reaped; -EPERM. Signal 0 only asks. */
+int sh_process_signal(int pidfd, int signal);
+
+/* Take the exit status of a process, and free its entry in the process table where it is a child of this one. -EAGAIN
+ * while it runs. -ECHILD where that cannot be told: it is no child, or somebody else has reaped it, and neither /proc
+ * nor the kernel (6.15 and later) remembers. */
+int sh_process_reap(int pidfd, pid_t pid, struct sh_process_end *ret_end);
+
+/* Write out what stdio holds of stdout and stderr: before a fork, so that it is not written twice. */
+void sh_process_flush(void);
+
+/* End this process: write out all of stdio, and go without running what was registered with atexit, which in a forked
+ * child is its parent's. */
+void sh_process_exit(int code) __attribute__((noreturn));
+
+/* The name that ps shows; 15 bytes of it. */
+void sh_process_set_name(const char *name);
+
+#endif
