@@ -50,6 +50,7 @@ struct sh_arena_shared {
     _Atomic uint64_t slabs[SH_CLASS_COUNT]; /* newest slab of each class: its offset, or 0 */
 
     _Alignas(SH_CACHE_LINE) struct sh_mutex reclaim;
+    _Atomic uint64_t burying; /* the object that the holder of reclaim mends; written under word */
     _Atomic uint64_t deaths;
     _Atomic uint64_t reclaimed;
     _Atomic uint32_t next_generation; /* of objects */

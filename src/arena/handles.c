@@ -7,6 +7,7 @@
 
 struct entry {
     uint64_t offset; /* 0: empty */
+    uint32_t generation;
     uint32_t count;
 };
 
@@ -58,7 +59,7 @@ static int grow(void)
     return 0;
 }
 
-int sh_handles_add(uint64_t offset)
+int sh_handles_add(uint64_t offset, uint32_t generation)
 {
     if (used * 2 >= capacity) {
         int r = grow();
@@ -67,7 +68,7 @@ int sh_handles_add(uint64_t offset)
     }
     struct entry *entry = find(offset);
     if (!entry->offset) {
-        *entry = (struct entry){.offset = offset};
+        *entry = (struct entry){.offset = offset, .generation = generation};
         used++;
     }
     return (int)++entry->count;
@@ -100,9 +101,14 @@ int sh_handles_remove(uint64_t offset)
     return left;
 }
 
-void sh_handles_each(void (*visit)(uint64_t offset, void *context), void *context)
+void sh_handles_filter(int (*keep)(uint64_t offset, uint32_t generation, void *context), void *context)
 {
-    for (uint64_t i = 0; i < capacity; i++)
-        if (entries[i].offset)
-            visit(entries[i].offset, context);
+    uint64_t at = 0;
+
+    while (at < capacity) {
+        if (entries[at].offset && !keep(entries[at].offset, entries[at].generation, context))
+            erase(at); /* and look at what came in its place */
+        else
+            at++;
+    }
 }

@@ -9,10 +9,10 @@ void sh_handles_lock(void);
 void sh_handles_unlock(void);
 
 /* One more, one less: returns how many there are then. -ENOMEM. */
-int sh_handles_add(uint64_t offset);
+int sh_handles_add(uint64_t offset, uint32_t generation);
 int sh_handles_remove(uint64_t offset);
 
-/* Every object with a handle. */
-void sh_handles_each(void (*visit)(uint64_t offset, void *context), void *context);
+/* Go through the objects with handles, and forget those that keep returns 0 for. */
+void sh_handles_filter(int (*keep)(uint64_t offset, uint32_t generation, void *context), void *context);
 
 #endif

@@ -54,7 +54,7 @@ int sh_object_create(enum sh_kind kind, uint64_t size, void **ret_body)
     object->kind = kind;
     object->generation = sh_add_relaxed(&sh_arena.shared->next_generation, 1) + 1;
     sh_handles_lock();
-    r = sh_handles_add(offset);
+    r = sh_handles_add(offset, object->generation);
     sh_handles_unlock();
     if (r < 0) {
         sh_block_free(offset);
@@ -90,13 +90,17 @@ void sh_object_ref(const struct sh_object *object, shoal_ref *ret_ref)
     };
 }
 
-/* Whether a living object of this kind and generation begins at the offset. */
-static int is_live(uint64_t offset, uint32_t kind, uint32_t generation)
+/* Whether a living object begins at the offset. It stays one while the arena's word is held, or this process is
+ * attached to it. */
+static int is_live(uint64_t offset)
 {
-    struct sh_object *object = sh_at(offset);
+    return sh_block_owner(offset) == SH_OWNER_OBJECT && sh_block_capacity(offset) >= sizeof(struct sh_object) &&
+           state_of(sh_at(offset)) == SH_OBJECT_LIVE;
+}
 
-    return sh_block_owner(offset) == SH_OWNER_OBJECT && sh_block_capacity(offset) >= sizeof *object &&
-           state_of(object) == SH_OBJECT_LIVE && object->kind == kind && object->generation == generation;
+int sh_object_is(struct sh_object *object, uint32_t kind, uint32_t generation)
+{
+    return is_live(sh_offset(object)) && object->kind == kind && object->generation == generation;
 }
 
 int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
@@ -108,14 +112,16 @@ int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
         return r;
     if (ref->family != sh_arena.shared->family)
         return -EXDEV;
+    if (!sh_arena_contains(ref->offset, sizeof(struct sh_object)))
+        return -ESTALE;
 
     sh_handles_lock();
     sh_block_lock_arena();
-    int alive = is_live(ref->offset, kind, ref->generation);
+    int alive = sh_object_is(sh_at(ref->offset), kind, ref->generation);
     if (alive)
         set_attached(sh_at(ref->offset), own_slot());
     sh_word_unlock(&sh_arena.shared->word);
-    r = alive ? sh_handles_add(ref->offset) : -ESTALE;
+    r = alive ? sh_handles_add(ref->offset, ref->generation) : -ESTALE;
     sh_handles_unlock();
     if (r < 0) /* without memory for the handle a bit may be left over: this process's end clears it */
         return r;
@@ -126,7 +132,7 @@ int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
 int sh_object_hold(struct sh_object *object)
 {
     sh_handles_lock();
-    int r = sh_handles_add(sh_offset(object));
+    int r = sh_handles_add(sh_offset(object), object->generation);
     sh_handles_unlock();
     return r < 0 ? r : 0;
 }
@@ -141,13 +147,16 @@ static void destroy(struct sh_object *object)
     sh_block_free(sh_offset(object));
 }
 
-/* Destroy the object where nobody is attached to it any more. */
-static void destroy_if_left(struct sh_object *object)
+/* Destroy the object where nobody is attached to it any more, and nobody but the caller mends it. */
+static void destroy_if_left(struct sh_object *object, int is_burial)
 {
-    if (is_attached_to_by_any(object))
+    if (!is_burial && is_attached_to_by_any(object))
         return;
     sh_block_lock_arena();
-    int mine = state_of(object) == SH_OBJECT_LIVE && !is_attached_to_by_any(object);
+    if (is_burial)
+        sh_store_relaxed(&sh_arena.shared->burying, 0);
+    int mine = state_of(object) == SH_OBJECT_LIVE && !is_attached_to_by_any(object) &&
+               sh_load_relaxed(&sh_arena.shared->burying) != sh_offset(object);
     if (mine)
         sh_store_release(&object->state, (uint64_t)sh_member_tag() << STATE_BITS | SH_OBJECT_DYING);
     sh_word_unlock(&sh_arena.shared->word);
@@ -165,15 +174,18 @@ void sh_object_drop(struct sh_object *object)
         clear_attached(object, own_slot());
     sh_handles_unlock();
     if (left == 0)
-        destroy_if_left(object);
+        destroy_if_left(object, 0);
 }
 
-static void attach_slot(uint64_t offset, void *context)
+/* Where the object is gone, which it can be before a forked child attaches, its handles are forgotten. */
+static int attach_slot(uint64_t offset, uint32_t generation, void *context)
 {
     struct sh_object *object = sh_at(offset);
 
-    if (sh_block_owner(offset) == SH_OWNER_OBJECT && state_of(object) == SH_OBJECT_LIVE)
-        set_attached(object, *(uint32_t *)context);
+    if (!is_live(offset) || object->generation != generation)
+        return 0;
+    set_attached(object, *(uint32_t *)context);
+    return 1;
 }
 
 void sh_object_inherit(uint32_t tag)
@@ -182,7 +194,7 @@ void sh_object_inherit(uint32_t tag)
 
     sh_handles_lock();
     sh_block_lock_arena();
-    sh_handles_each(attach_slot, &slot);
+    sh_handles_filter(attach_slot, &slot);
     sh_word_unlock(&sh_arena.shared->word);
     sh_handles_unlock();
 }
@@ -207,21 +219,31 @@ int sh_object_walk(sh_object_visitor *visit, void *context)
     return sh_block_walk(visit_block, &walk);
 }
 
+/* Keep a living object from being destroyed while it is mended: who drops its last handle leaves that to the burier. */
+static int begin_burial(struct sh_object *object)
+{
+    sh_block_lock_arena();
+    int is_alive = is_live(sh_offset(object));
+    if (is_alive)
+        sh_store_relaxed(&sh_arena.shared->burying, sh_offset(object));
+    sh_word_unlock(&sh_arena.shared->word);
+    return is_alive;
+}
+
 static int bury_in(struct sh_object *object, void *context)
 {
     uint32_t tag = *(uint32_t *)context;
-    const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
-    uint64_t state = sh_load_acquire(&object->state);
 
-    if ((state & STATE_MASK) == SH_OBJECT_DYING) {
-        if (state >> STATE_BITS == tag)
-            destroy(object);
-        return 0;
+    if (begin_burial(object)) {
+        const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
+        if (kind && kind->bury)
+            kind->bury(object, tag);
+        clear_attached(object, sh_member_slot(tag));
+        destroy_if_left(object, 1);
+    } else if (sh_load_acquire(&object->state) == ((uint64_t)tag << STATE_BITS | SH_OBJECT_DYING) &&
+               sh_block_owner(sh_offset(object)) == SH_OWNER_OBJECT) {
+        destroy(object); /* its destroyer died in that */
     }
-    if (kind && kind->bury)
-        kind->bury(object, tag);
-    clear_attached(object, sh_member_slot(tag));
-    destroy_if_left(object);
     return 0;
 }
 

@@ -70,11 +70,15 @@ void sh_object_discard(struct sh_object *object);
 void sh_object_ref(const struct sh_object *object, shoal_ref *ret_ref);
 int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body);
 
+/* Whether this is a living object of the kind and generation. The answer lasts while this process is attached to it. */
+int sh_object_is(struct sh_object *object, uint32_t kind, uint32_t generation);
+
 /* One more handle of this process for an object that it is attached to; one less. */
 int sh_object_hold(struct sh_object *object);
 void sh_object_drop(struct sh_object *object);
 
-/* Attach a member to all that this process has handles of: itself after a fork, or a child that is to come. */
+/* Attach a member to all that this process has handles of: itself after a fork, or a child that is to come. After a
+ * fork an object may be gone: its handles are forgotten. */
 void sh_object_inherit(uint32_t tag);
 
 /* A member died: clear its bits, let every object mend itself, destroy what nobody is attached to. */
