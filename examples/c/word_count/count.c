@@ -11,8 +11,8 @@ enum {
     HEAD_SIZE = 8192, /* a file with a zero byte in its first bytes is taken for binary */
 };
 
-/* Two inputs that are fatal for whoever reads them. They stand for the bug that every large program has for one input in
- * a million, so that the demo can show what becomes of the others. */
+/* Two inputs that are fatal for whoever reads them. They stand for the bug that every large program has for one input
+ * in a million, so that the demo can show what becomes of the others. */
 static void be_unlucky(const char *data, size_t size)
 {
     static const char segfault[] = "word_count: segfault", quit[] = "word_count: exit";
