@@ -104,9 +104,9 @@ static inline int sh_arena_contains(uint64_t offset, uint64_t size)
     return offset >= sh_arena.shared->heap_offset && offset <= reserve && size <= reserve - offset;
 }
 
-/* Count bytes that are about to be reserved, -ENOMEM beyond the limit; and bytes that were given back. Called with the
- * word held, together with the store that says which pages are meant: who takes the word after a death in between counts
- * anew what those stores say (sh_block_recover). */
+/* Count bytes that are about to be reserved, -ENOMEM beyond the limit; and bytes that were given back. Called with
+ * the word held, together with the store that says which pages are meant: who takes the word after a death in
+ * between counts anew what those stores say (sh_block_recover). */
 int sh_arena_charge(uint64_t size);
 void sh_arena_refund(uint64_t size);
 

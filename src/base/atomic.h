@@ -29,8 +29,9 @@
 /* Keeps the compiler, not the processor, from moving accesses: enough between a thread and its own death. */
 #define sh_compiler_barrier() atomic_signal_fence(memory_order_seq_cst)
 
-/* A store that is a step of a protocol which survives a crash: the compiler moves nothing over it. Who finds the process
- * dead sees all its stores up to some instruction, in the program's order, so no processor barrier is needed for that. */
+/* A store that is a step of a protocol which survives a crash: the compiler moves nothing over it. Who finds the
+ * process dead sees all its stores up to some instruction, in the program's order, so no processor barrier is needed
+ * for that. */
 #define sh_store_step(p, v)                                                                                            \
     do {                                                                                                               \
         sh_compiler_barrier();                                                                                         \

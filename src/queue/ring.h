@@ -36,8 +36,8 @@ struct sh_record_block {
     uint64_t size;
 };
 
-/* units and base are written before the ring is part of a queue. data is written by producers, under the tail lock, from
- * tail on, and read by consumers, under the head lock, from head to tail. */
+/* units and base are written before the ring is part of a queue. data is written by producers, under the tail lock,
+ * from tail on, and read by consumers, under the head lock, from head to tail. */
 struct sh_ring {
     uint32_t units; /* a power of two */
     uint32_t base;

@@ -24,22 +24,26 @@ struct sh_queue_out {
 void sh_queue_lock_tail(struct sh_queue_shared *queue);
 void sh_queue_lock_head(struct sh_queue_shared *queue);
 
-/* Under tail_word: append a message. -EAGAIN where there is no room by the queue's bounds; -ENOBUFS where the ring has
- * none and *spare_ring is 0: allocate a ring of sh_queue_next_units and come again with it (it is 0 once it is used). */
+/* Under tail_word: append a message. -EAGAIN where there is no room by the queue's bounds; -ENOBUFS where the ring
+ * has none and *spare_ring is 0: allocate a ring of sh_queue_next_units and come again with it (it is 0 once it is
+ * used). */
 int sh_queue_append(struct sh_queue_shared *queue, const struct sh_queue_in *in, uint64_t *spare_ring);
 uint32_t sh_queue_next_units(struct sh_queue_shared *queue);
 
-/* Under tail_word: append as many messages, each small enough to lie in the ring, as go in at once. Returns how many. */
+/* Under tail_word: append as many messages, each small enough to lie in the ring, as go in at once. Returns how
+ * many. */
 size_t sh_queue_append_many(struct sh_queue_shared *queue, const struct shoal_bytes *messages, size_t count);
 
 /* Under head_word: take the oldest message. -EAGAIN where there is none; -EMSGSIZE where it is larger than capacity
- * and, when `blocks_too` is 0, lies in a block or not. With blocks_too a message in a block is taken whatever its size. */
+ * and, when `blocks_too` is 0, lies in a block or not. With blocks_too a message in a block is taken whatever its
+ * size. */
 int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int blocks_too);
 
 /* Under head_word: whether there is a message, and its size. */
 int sh_queue_peek(struct sh_queue_shared *queue, uint64_t *ret_size);
 
-/* Where there is something to take, or room for one more message of this size, by the queue's bounds. No lock needed. */
+/* Where there is something to take, or room for one more message of this size, by the queue's bounds. No lock
+ * needed. */
 int sh_queue_has_message(struct sh_queue_shared *queue);
 int sh_queue_has_room(struct sh_queue_shared *queue, uint64_t size);
 

@@ -7,9 +7,9 @@
 
 #include <errno.h>
 
-/* How long to spin, in nanoseconds, where the other side was last seen on another CPU: a little longer than it takes the
- * kernel to put this process to sleep and wake it again, so spinning costs at most twice what sleeping would. On the
- * same CPU spinning would only keep the other side from running. */
+/* How long to spin, in nanoseconds, where the other side was last seen on another CPU: a little longer than it takes
+ * the kernel to put this process to sleep and wake it again, so spinning costs at most twice what sleeping would. On
+ * the same CPU spinning would only keep the other side from running. */
 #define SPIN_TIME 15000
 #define SPIN_LOOKS 32 /* looks between two looks at the clock */
 
