@@ -19,6 +19,7 @@
 #define GLANCE 300000 /* between two looks at processes that are at work */
 
 struct crash_board *crash_board;
+struct step_record *crash_record;
 
 static pid_t victim;
 static int victim_fd;
@@ -114,37 +115,53 @@ void crash_point_hook(const char *name)
     kill(getpid(), SIGKILL);
 }
 
-static void run_operation(void)
+/* Come to the kill point by stepping itself, or prepare for that. */
+static void step_operation(void)
 {
-    const struct crash_board *board = crash_board;
-    struct step_plan plan = {.action = STEP_KILL, .at = board->at, .pages = &board->pages};
-    int r = 0;
+    struct crash_board *board = crash_board;
+    void (*operation)(void) = board->test->operation;
+    const struct step_point *point = &crash_record->point[board->at - 1];
+    int r;
 
-    if (board->learning) {
-        r = step_learn(&crash_board->pages, board->test->operation);
+    switch (board->run) {
+    case RUN_LEARN:
+        r = step_learn(&board->pages, operation);
         if (r < 0)
             crash_fail(CRASH_BROKEN, "which pages are written: %s", strerror(-r));
-        return;
-    }
-    switch (board->mode) {
-    case CRASH_STATE:
-        plan.unit = STEP_STATE;
         break;
-    case CRASH_ASLEEP:
-        board->test->operation();
-        return;
+    case RUN_RECORD:
+        step_record(&board->pages, crash_record, operation);
+        break;
+    case RUN_BREAK:
+        if (step_break(point, STEP_KILL, &board->report, operation))
+            break;
+        /* fall through */
+    case RUN_COUNT:
+        step_run(board->at, STEP_KILL, &board->report, operation);
+        break;
+    }
+}
+
+static void run_operation(void)
+{
+    void (*operation)(void) = crash_board->test->operation;
+
+    switch (crash_board->mode) {
+    case CRASH_INSTRUCTION:
+    case CRASH_STATE:
+        step_operation();
+        break;
+    case CRASH_TRACE:
+        crash_trace_me(operation);
+        break;
     case CRASH_POINT:
         points_count = true;
-        board->test->operation();
+        operation();
         points_count = false;
-        return;
-    case CRASH_TRACE:
-        crash_trace_me(board->test->operation);
-        return;
-    default:
         break;
+    default:
+        operation();
     }
-    step_run(&plan, &crash_board->report, board->test->operation);
 }
 
 static void be_victim(void)
@@ -378,7 +395,7 @@ _Noreturn void crash_agent(void)
         start_sleepers();
     atomic_store(&crash_board->phase, PHASE_OPERATION);
     raise_counter(crash_board->go);
-    if (crash_board->mode == CRASH_TRACE && !crash_board->learning)
+    if (crash_board->mode == CRASH_TRACE)
         crash_trace(victim);
     await_victim();
     atomic_store(&crash_board->phase, PHASE_WAKE);

@@ -10,16 +10,24 @@
 
 #include <sys/types.h>
 
+/* What the victim does with its operation, in the modes in which it steps itself. */
+enum crash_run {
+    RUN_LEARN,  /* finds out which pages it writes */
+    RUN_RECORD, /* notes its points */
+    RUN_BREAK,  /* runs to a point, found by a breakpoint */
+    RUN_COUNT,  /* the same, found by counting steps */
+};
+
 enum crash_phase { PHASE_SETUP, PHASE_OPERATION, PHASE_WAKE, PHASE_CHECK, PHASE_COUNT };
 
 struct crash_board {
     /* Runner, before the fork. */
     const struct crash_case *test;
     enum crash_mode mode;
-    int learning;            /* this point only finds out which pages the operation writes */
-    uint64_t at;             /* kill point */
+    enum crash_run run;
+    uint64_t at;             /* kill point; 0: the victim lives */
     int ready, go;           /* event counters: victim to agent, agent to victim */
-    struct step_pages pages; /* by the victim of the learning point; kept for those after it */
+    struct step_pages pages; /* by the victim that learns them; kept for those after it */
 
     struct step_report report; /* victim (and tracer) */
 
@@ -42,6 +50,7 @@ struct crash_board {
 };
 
 extern struct crash_board *crash_board;
+extern struct step_record *crash_record; /* by the victim that records; kept for those after it */
 
 /* agent.c: one kill point, from setup to check; ends the process. */
 _Noreturn void crash_agent(void);

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define MODES_DEFAULT "instruction,state,asleep"
+#define POINTS_DEFAULT 1000
+#define STEPS_DEFAULT 100000
 
 struct options {
     bool mode[CRASH_MODE_COUNT];
@@ -21,9 +23,10 @@ struct options {
 static int usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s [--modes MODE,...] [--case TEXT] [--at POINT] [--list]\n"
+            "usage: %s [--modes MODE,...] [--case TEXT] [--at POINT] [--all] [--list]\n"
             "Kills a process at every point of each operation; modes: instruction, state, asleep, trace, point\n"
-            "(default " MODES_DEFAULT "). --case: only operations with TEXT in their name; --at: only this point.\n",
+            "(default " MODES_DEFAULT "). --case: only operations with TEXT in their name; --at: only this point;\n"
+            "--all: leave no instruction out, however often a loop comes by.\n",
             program);
     return 2;
 }
@@ -48,9 +51,13 @@ static bool parse_modes(const char *text, bool *modes)
 static bool parse(int argc, char **argv, struct options *options)
 {
     parse_modes(MODES_DEFAULT, options->mode);
+    crash_limits.points = POINTS_DEFAULT;
+    crash_limits.steps = STEPS_DEFAULT;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--list") == 0) {
             options->list = true;
+        } else if (strcmp(argv[i], "--all") == 0) {
+            crash_limits.points = crash_limits.steps = 0;
         } else if (i + 1 == argc) {
             return false;
         } else if (strcmp(argv[i], "--modes") == 0) {
@@ -86,6 +93,8 @@ static void print_result(const struct crash_case *test, enum crash_mode mode, co
            crash_mode_name(mode), instructions, result->points, result->verdicts[CRASH_STUCK],
            result->verdicts[CRASH_TORN], result->verdicts[CRASH_LEAKED], result->late, wake,
            (double)result->time / 1e9);
+    if (result->missed)
+        printf("    %" PRIu64 " points were not come by again\n", result->missed);
 }
 
 /* How far the program was moved when it was loaded: the first object that the loader tells of is the program. */

@@ -1,10 +1,9 @@
-/* step.c - runs a function one instruction at a time and kills or pauses the process at a chosen one. */
+/* step.c - runs a function one instruction at a time: to record its points, or to act at one of them. */
 #include "step.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,15 +16,16 @@
 #define PAGE 4096
 #define TRAP_FLAG 0x100
 
-int64_t step_now(void)
+#if STEP_SUPPORTED
+/* Breakpoints may stand in libc: what handlers do, they do without it. */
+static long system_call(long number, long a, long b)
 {
-    struct timespec now;
+    long result;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b) : "rcx", "r11", "memory");
+    return result;
 }
 
-#if STEP_SUPPORTED
 /* step_call(function, flags): sets flags in the processor's flag register around a call of function, and does nothing
  * between, so that the first trap finds the next instruction at function and the last at step_return. Without flags it
  * leaves the register alone: a tracer steps by the same flag, which reading and writing it would make permanent. */
@@ -56,6 +56,7 @@ __asm__(".text\n"
 /* What others can see of this process: private copies of the pages (absent: could not be read, being beyond the file's
  * end), and the fields of the thread's robust list that the kernel reads when the thread dies. */
 struct snapshot {
+    const struct step_pages *pages;
     unsigned char *copy;
     bool absent[STEP_PAGES_MAX];
     const struct robust_list_head *robust;
@@ -64,15 +65,37 @@ struct snapshot {
 
 /* The run in progress: one a process, since the flag and the handler are the process's. */
 static struct {
-    const struct step_plan *plan;
+    struct step_record *record; /* NULL: counts, to act */
+    uint64_t at;
+    enum step_action action;
     struct step_report *report;
     uintptr_t entry;
     uintptr_t last_pc; /* the instruction just executed */
-    uint64_t steps, instructions;
+    uint64_t steps;
     bool running;
     pid_t pid;
     struct snapshot seen;
 } run;
+
+int64_t step_now(void)
+{
+    struct timespec now;
+
+    system_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void step_act(enum step_action action, struct step_report *report, uintptr_t pc)
+{
+    atomic_store(&report->pc, pc);
+    if (action == STEP_KILL) {
+        atomic_store(&report->killed_at, step_now());
+        system_call(SYS_kill, system_call(SYS_getpid, 0, 0), SIGKILL);
+    }
+    atomic_store(&report->paused, 1);
+    while (!atomic_load(&report->resume))
+        system_call(SYS_nanosleep, (long)&(struct timespec){.tv_nsec = 20000}, 0);
+}
 
 static bool read_page(uintptr_t page, void *copy)
 {
@@ -80,16 +103,16 @@ static bool read_page(uintptr_t page, void *copy)
     return process_vm_readv(run.pid, &local, 1, &remote, 1, 0) == PAGE;
 }
 
-static void snapshot_begin(void)
+static void snapshot_begin(const struct step_pages *pages)
 {
-    size_t count = run.plan->pages->count;
-    size_t size = count * PAGE;
+    size_t size = pages->count * PAGE;
 
-    run.seen.copy = mmap(NULL, size ? size : PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    run.seen.pages = pages;
+    run.seen.copy = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (run.seen.copy == MAP_FAILED)
         abort();
-    for (size_t i = 0; i < count; i++)
-        run.seen.absent[i] = !read_page(run.plan->pages->page[i], run.seen.copy + i * PAGE);
+    for (size_t i = 0; i < pages->count; i++)
+        run.seen.absent[i] = !read_page(pages->page[i], run.seen.copy + i * PAGE);
     if (syscall(SYS_get_robust_list, 0, &run.seen.robust, &size) < 0)
         abort();
     run.seen.robust_next = run.seen.robust->list.next;
@@ -99,10 +122,11 @@ static void snapshot_begin(void)
 /* Whether anything that others can see changed since the last call. */
 static bool snapshot_differs(void)
 {
-    bool differs = false;
+    const struct robust_list_head *robust = run.seen.robust;
+    bool differs = robust->list.next != run.seen.robust_next || robust->list_op_pending != run.seen.robust_pending;
 
-    for (size_t i = 0; i < run.plan->pages->count; i++) {
-        const void *page = (const void *)run.plan->pages->page[i];
+    for (size_t i = 0; i < run.seen.pages->count; i++) {
+        const void *page = (const void *)run.seen.pages->page[i];
         unsigned char *copy = run.seen.copy + i * PAGE;
         if (run.seen.absent[i]) {
             run.seen.absent[i] = !read_page((uintptr_t)page, copy);
@@ -112,8 +136,6 @@ static bool snapshot_differs(void)
             differs = true;
         }
     }
-    const struct robust_list_head *robust = run.seen.robust;
-    differs |= robust->list.next != run.seen.robust_next || robust->list_op_pending != run.seen.robust_pending;
     run.seen.robust_next = robust->list.next;
     run.seen.robust_pending = robust->list_op_pending;
     return differs;
@@ -125,82 +147,126 @@ static bool is_syscall(uintptr_t pc)
     return code[0] == 0x0f && code[1] == 0x05;
 }
 
-static void act(uintptr_t pc)
+static void on_point(uintptr_t pc)
 {
-    atomic_store(&run.report->pc, pc);
-    if (run.plan->action == STEP_KILL) {
-        atomic_store(&run.report->killed_at, step_now());
-        kill(run.pid, SIGKILL);
-    }
-    atomic_store(&run.report->paused, 1);
-    while (!atomic_load(&run.report->resume))
-        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-}
-
-/* Whether the moment before the instruction at pc is a step of the plan. */
-static bool is_step(uintptr_t pc)
-{
-    if (run.plan->unit == STEP_INSTRUCTION)
-        return true;
-    return snapshot_differs() || is_syscall(pc) || is_syscall(run.last_pc) || pc == run.entry ||
-           pc == (uintptr_t)step_return;
-}
-
-static void on_step(uintptr_t pc)
-{
-    if (is_step(pc)) {
-        run.steps++;
+    run.steps++;
+    if (!run.record) {
         atomic_store_explicit(&run.report->steps, run.steps, memory_order_relaxed);
-        if (run.steps == run.plan->at)
-            act(pc);
+        if (run.steps == run.at)
+            step_act(run.action, run.report, pc);
+    } else {
+        bool changed = snapshot_differs() || is_syscall(pc) || is_syscall(run.last_pc) || pc == run.entry ||
+                       pc == (uintptr_t)step_return;
+        if (run.record->count < STEP_POINTS_MAX)
+            run.record->point[run.record->count] = (struct step_point){.pc = pc, .changed = changed};
+        run.record->count++;
     }
     run.last_pc = pc;
 }
 
+/* Repeated string instructions would trap once for each repetition, sixteen thousand times to clear a slab's header: so
+ * the handler carries them out, as the one instruction that they are. Returns false where there is none at pc. */
+static bool carry_out_string(mcontext_t *at)
+{
+    greg_t *r = at->gregs;
+    const unsigned char *code = (const unsigned char *)r[REG_RIP];
+    bool wide = code[0] == 0xf3 && code[1] == 0x48;
+    unsigned char operation = code[1 + wide];
+    bool moves = operation == 0xa4 || operation == 0xa5, stores = operation == 0xaa || operation == 0xab;
+
+    if (code[0] != 0xf3 || (!moves && !stores))
+        return false;
+    size_t size = !(operation & 1) ? 1 : wide ? 8 : 4;
+    for (; r[REG_RCX] > 0; r[REG_RCX]--, r[REG_RDI] += (greg_t)size) {
+        memcpy((void *)r[REG_RDI], moves ? (const void *)r[REG_RSI] : &r[REG_RAX], size);
+        r[REG_RSI] += moves ? (greg_t)size : 0;
+    }
+    r[REG_RIP] += 2 + wide;
+    return true;
+}
+
+/* After an instruction of the function that is stepped. */
+static void on_instruction(mcontext_t *at)
+{
+    uintptr_t pc = (uintptr_t)at->gregs[REG_RIP];
+    bool after_syscall = is_syscall(run.last_pc);
+
+    if (after_syscall && getpid() != run.pid) { /* a child that the function forked: not the one to step */
+        at->gregs[REG_EFL] &= ~TRAP_FLAG;
+        run.running = false;
+        return;
+    }
+    /* The kernel returns from a system call with the flag set, which then traps after one instruction more: the moment
+     * between them is over. A breakpoint can be planted there all the same. */
+    if (after_syscall && pc != run.last_pc + 2)
+        on_point(run.last_pc + 2);
+    on_point(pc);
+    run.running = pc != (uintptr_t)step_return;
+}
+
 static void on_trap(int sig, siginfo_t *info, void *context)
 {
-    ucontext_t *at = context;
-    uintptr_t pc = (uintptr_t)at->uc_mcontext.gregs[REG_RIP];
+    mcontext_t *at = &((ucontext_t *)context)->uc_mcontext;
+    uintptr_t pc = (uintptr_t)at->gregs[REG_RIP];
     int saved = errno;
 
     (void)sig;
     (void)info;
-    if (!run.running && pc == run.entry && run.steps == 0) {
+    if (run.running) {
+        on_instruction(at);
+    } else if (pc == run.entry && run.steps == 0) {
         run.running = true;
-        on_step(pc);
-    } else if (run.running && pc != run.last_pc) { /* the same again: inside a repeated string instruction */
-        if (is_syscall(run.last_pc) && getpid() != run.pid) {
-            /* a child that the function forked: not the one to step */
-            at->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
-        } else {
-            /* The kernel returns from a system call with the flag set, which then traps after one instruction more. */
-            run.instructions += is_syscall(run.last_pc) && pc != run.last_pc + 2 ? 2 : 1;
-            atomic_store_explicit(&run.report->instructions, run.instructions, memory_order_relaxed);
-            on_step(pc);
-            run.running = pc != (uintptr_t)step_return;
-        }
+        on_point(pc);
     }
+    while (run.running && carry_out_string(at))
+        on_instruction(at);
     errno = saved;
 }
 
-void step_run(const struct step_plan *plan, struct step_report *report, void (*function)(void))
+static void begin(void (*function)(void))
+{
+    memset(&run, 0, sizeof run);
+    run.entry = run.last_pc = (uintptr_t)function;
+    run.pid = getpid();
+}
+
+static void call_stepped(void (*function)(void))
 {
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_RESTART};
     struct sigaction before;
 
-    memset(&run, 0, sizeof run);
-    run.plan = plan;
-    run.report = report;
-    run.entry = run.last_pc = (uintptr_t)function;
-    run.pid = getpid();
-    if (plan->unit == STEP_STATE)
-        snapshot_begin();
     sigaction(SIGTRAP, &action, &before);
     step_call(function, TRAP_FLAG);
     sigaction(SIGTRAP, &before, NULL);
 }
+
+void step_run(uint64_t at, enum step_action action, struct step_report *report, void (*function)(void))
+{
+    begin(function);
+    run.at = at;
+    run.action = action;
+    run.report = report;
+    call_stepped(function);
+}
+
+void step_record(const struct step_pages *pages, struct step_record *record, void (*function)(void))
+{
+    begin(function);
+    record->count = 0;
+    run.record = record;
+    snapshot_begin(pages);
+    call_stepped(function);
+}
 #else
 const char step_return[1];
+
+int64_t step_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 __attribute__((noinline)) void step_call(void (*function)(void), uintptr_t flags)
 {
@@ -208,11 +274,15 @@ __attribute__((noinline)) void step_call(void (*function)(void), uintptr_t flags
     function();
 }
 
-void step_run(const struct step_plan *plan, struct step_report *report, void (*function)(void))
+void step_run(uint64_t at, enum step_action action, struct step_report *report, void (*function)(void))
 {
-    (void)plan;
-    (void)report;
-    (void)function;
+    (void)at, (void)action, (void)report, (void)function;
+    abort();
+}
+
+void step_record(const struct step_pages *pages, struct step_record *record, void (*function)(void))
+{
+    (void)pages, (void)record, (void)function;
     abort();
 }
 #endif

@@ -19,6 +19,7 @@
 
 #define LOOK 20000000 /* an agent asleep in a futex at two looks in a row waits for the backstop */
 #define POINTS_MAX 100000
+#define FIRST_TURNS 2 /* of a loop, which are always points */
 
 struct crash_limits crash_limits = {.failures = 8, .stuck = 3000000000, .phase = 8000000000};
 
@@ -45,16 +46,23 @@ const char *crash_verdict_name(enum crash_verdict verdict)
     return names[verdict];
 }
 
+static void *share(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        perror("mmap");
+        exit(1);
+    }
+    return memory;
+}
+
 /* The memory and the counters that all processes of all kill points share, once. */
 static void make_board(void)
 {
     if (crash_board)
         return;
-    crash_board = mmap(NULL, sizeof *crash_board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (crash_board == MAP_FAILED) {
-        perror("mmap");
-        exit(1);
-    }
+    crash_board = share(sizeof *crash_board);
+    crash_record = share(sizeof *crash_record);
     crash_board->ready = eventfd(0, EFD_CLOEXEC);
     crash_board->go = eventfd(0, EFD_CLOEXEC);
     if (crash_board->ready < 0 || crash_board->go < 0) {
@@ -74,7 +82,7 @@ static void drain_counter(int fd)
         abort();
 }
 
-static void clear_board(const struct crash_case *test, enum crash_mode mode, uint64_t at, bool learning)
+static void clear_board(const struct crash_case *test, enum crash_mode mode, enum crash_run run, uint64_t at)
 {
     struct step_pages pages = crash_board->pages;
     int ready = crash_board->ready, go = crash_board->go;
@@ -85,7 +93,7 @@ static void clear_board(const struct crash_case *test, enum crash_mode mode, uin
     crash_board->test = test;
     crash_board->mode = mode;
     crash_board->at = at;
-    crash_board->learning = learning;
+    crash_board->run = run;
     crash_board->ready = ready;
     crash_board->go = go;
     crash_board->pages = pages;
@@ -159,9 +167,9 @@ static void watch_agent(pid_t agent)
     }
 }
 
-static void run_point(const struct crash_case *test, enum crash_mode mode, uint64_t at, bool learning)
+static void run_point(const struct crash_case *test, enum crash_mode mode, enum crash_run run, uint64_t at)
 {
-    clear_board(test, mode, at, learning);
+    clear_board(test, mode, run, at);
     pid_t agent = fork();
     if (agent < 0) {
         crash_note(CRASH_BROKEN, "fork: %s", strerror(errno));
@@ -194,8 +202,6 @@ static bool tally(uint64_t at, struct crash_result *result)
     result->points += died_there();
     if (atomic_load(&crash_board->worst_wake) > result->worst_wake)
         result->worst_wake = atomic_load(&crash_board->worst_wake);
-    if (!died_there() && atomic_load(&crash_board->report.instructions))
-        result->instructions = atomic_load(&crash_board->report.instructions);
     if (verdict == CRASH_HOLDS && !late)
         return false;
     if (result->failed++ == 0) {
@@ -208,28 +214,138 @@ static bool tally(uint64_t at, struct crash_result *result)
     return true;
 }
 
+/* Number the turns in which the operation comes by each instruction. */
+static void count_turns(void)
+{
+    enum { SLOTS = STEP_POINTS_MAX * 2 };
+    static struct {
+        uintptr_t pc;
+        uint32_t turn;
+    } seen[SLOTS];
+
+    memset(seen, 0, sizeof seen);
+    for (size_t i = 0; i < crash_record->count; i++) {
+        struct step_point *point = &crash_record->point[i];
+        size_t slot = point->pc * UINT64_C(0x9e3779b97f4a7c15) >> 40 & (SLOTS - 1);
+        while (seen[slot].pc && seen[slot].pc != point->pc)
+            slot = (slot + 1) & (SLOTS - 1);
+        seen[slot].pc = point->pc;
+        point->turn = ++seen[slot].turn;
+    }
+}
+
+static bool steps_itself(enum crash_mode mode)
+{
+    return mode == CRASH_INSTRUCTION || mode == CRASH_STATE;
+}
+
+/* Victims that live: the operation itself must work, and where its points are is found out. */
+static bool rehearse(const struct crash_case *test, enum crash_mode mode, struct crash_result *result)
+{
+    run_point(test, mode, RUN_LEARN, 0);
+    if (tally(0, result))
+        return false;
+    if (mode == CRASH_TRACE)
+        result->instructions = atomic_load(&crash_board->report.steps) - 1;
+    if (!steps_itself(mode))
+        return true;
+    run_point(test, mode, RUN_RECORD, 0);
+    if (crash_record->count > STEP_POINTS_MAX)
+        crash_note(CRASH_BROKEN, "%zu instructions are more than can be noted", crash_record->count);
+    if (tally(0, result))
+        return false;
+    result->instructions = crash_record->count - 1;
+    count_turns();
+    return true;
+}
+
+/* Every how many of the further turns of loops there is to be a point, so that there are not too many of them. */
+static size_t choose_stride(void)
+{
+    size_t further = 0, others = 0;
+
+    if (!crash_limits.points)
+        return 1;
+    for (size_t i = 0; i < crash_record->count; i++)
+        *(crash_record->point[i].turn > FIRST_TURNS && !crash_record->point[i].changed ? &further : &others) += 1;
+    size_t room = crash_limits.points > others ? crash_limits.points - others : 1;
+    return further / room + 1;
+}
+
+static bool is_chosen(const struct step_point *point, enum crash_mode mode, size_t stride, size_t *further)
+{
+    if (point->changed)
+        return true;
+    if (mode == CRASH_STATE)
+        return false;
+    return point->turn <= FIRST_TURNS || (*further)++ % stride == 0;
+}
+
+/* Kill at one point of the record: by a breakpoint, or, where the victim does not come by there in time, by counting. */
+static void sweep_point(const struct crash_case *test, enum crash_mode mode, uint64_t at, struct crash_result *result)
+{
+    run_point(test, mode, RUN_BREAK, at);
+    bool failed = tally(at, result);
+    if (died_there() || failed)
+        return;
+    run_point(test, mode, RUN_COUNT, at);
+    tally(at, result);
+    result->missed += !died_there();
+}
+
+static void sweep_record(const struct crash_case *test, enum crash_mode mode, struct crash_result *result)
+{
+    size_t stride = choose_stride(), further = 0;
+
+    for (size_t i = 0; i < crash_record->count && result->failed < crash_limits.failures; i++) {
+        if (is_chosen(&crash_record->point[i], mode, stride, &further))
+            sweep_point(test, mode, i + 1, result);
+    }
+}
+
+/* In the modes without a record: one point after the other, until a victim lives. */
+static void sweep_on(const struct crash_case *test, enum crash_mode mode, struct crash_result *result)
+{
+    uint64_t stride = 1;
+
+    if (mode == CRASH_TRACE && crash_limits.steps) /* n points cost half n * n steps */
+        stride = result->instructions * result->instructions / (crash_limits.steps * 2) + 1;
+    for (uint64_t at = 1; at < POINTS_MAX && result->failed < crash_limits.failures; at += stride) {
+        run_point(test, mode, RUN_COUNT, at);
+        tally(at, result);
+        if (!died_there())
+            break;
+    }
+}
+
+static void sweep_one(const struct crash_case *test, enum crash_mode mode, uint64_t at, struct crash_result *result)
+{
+    if (steps_itself(mode) && at <= crash_record->count) {
+        sweep_point(test, mode, at, result);
+    } else {
+        run_point(test, mode, RUN_COUNT, at);
+        tally(at, result);
+    }
+}
+
 void crash_sweep(const struct crash_case *test, enum crash_mode mode, uint64_t only, struct crash_result *ret_result)
 {
     struct crash_result result = {0};
     int64_t begin = step_now();
-    bool broken = false;
 
     make_board();
-    crash_board->pages.count = 0;
-    if (mode == CRASH_STATE) {
-        run_point(test, mode, 0, true);
-        broken = tally(0, &result);
+    if (rehearse(test, mode, &result)) {
+        if (only)
+            sweep_one(test, mode, only, &result);
+        else if (steps_itself(mode))
+            sweep_record(test, mode, &result);
+        else
+            sweep_on(test, mode, &result);
     }
-    for (uint64_t at = only ? only : 1; !broken && at < POINTS_MAX; at++) {
-        run_point(test, mode, at, false);
-        tally(at, &result);
-        if (!died_there() || result.failed == crash_limits.failures || only)
-            break;
-    }
-    if (result.points == 0 && mode != CRASH_ASLEEP && !only && !result.failed) {
+    if (result.points == 0 && mode != CRASH_ASLEEP && !result.failed) {
         result.failed = 1;
         result.first = CRASH_BROKEN;
-        snprintf(result.first_why, sizeof result.first_why, "there is no kill point in it");
+        snprintf(result.first_why, sizeof result.first_why, "no victim came to a kill point");
     }
     result.time = step_now() - begin;
     *ret_result = result;

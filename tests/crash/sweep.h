@@ -83,6 +83,7 @@ void crash_point_hook(const char *name);
 struct crash_result {
     uint64_t instructions; /* in the operation, of a victim that lived to its end */
     uint64_t points;       /* kill points */
+    uint64_t missed;       /* points that a victim did not come to: it took another way than the record */
     uint64_t verdicts[CRASH_VERDICT_COUNT];
     uint64_t late;            /* points after which somebody was woken by nothing but the backstop */
     int64_t worst_wake;       /* longest time from the death (or the rousing) to a sleeper's return, nanoseconds */
@@ -97,6 +98,9 @@ struct crash_result {
 /* How long things may take: generous, since the machine may be busy. The harness's own test makes them short. */
 struct crash_limits {
     unsigned failures; /* after so many a sweep is given up: each may cost seconds */
+    uint64_t points;   /* CRASH_INSTRUCTION: of the further turns of loops, leave out so many that there are at most so
+                          many points, if that suffices; 0: leave out none */
+    uint64_t steps;    /* CRASH_TRACE: leave out so many points, evenly, that it takes so many steps; 0: none */
     int64_t stuck;     /* nanoseconds until a process that should go on counts as stuck */
     int64_t phase;     /* until an agent that does not end its setup, operation, waking or check counts as stuck */
 };

@@ -97,7 +97,6 @@ void crash_trace(pid_t victim)
         uintptr_t pc = read_pc(victim);
         if ((steps > 0 || pc == entry) && pc != last) {
             atomic_store(&report->steps, ++steps);
-            atomic_store(&report->instructions, steps - 1);
             if (steps == crash_board->at) {
                 atomic_store(&report->pc, pc);
                 atomic_store(&report->killed_at, step_now());
