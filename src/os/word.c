@@ -17,7 +17,7 @@ static int try_take(struct sh_word *word, struct sh_thread *self, uint32_t value
 {
     uint32_t mine = self->tid | (value & SH_WORD_WAITERS);
 
-    if (sh_load_relaxed(&word->sleepers))
+    if (sh_load_relaxed(&word->sleepers) & SH_WORD_CLASSES)
         mine |= SH_WORD_WAITERS;
     return sh_cas_acquire(&word->value, &value, mine);
 }
@@ -72,45 +72,72 @@ int sh_word_lock_slow(struct sh_word *word, struct sh_thread *self, int64_t dead
     }
 }
 
-/* Wake count sleepers of these classes. Where nobody sleeps the hint goes; should a sleeper be just setting it, it has
- * WAITERS set too, or will fail to sleep. */
-static void wake_classes(struct sh_word *word, uint32_t classes, int count)
+/* Say that there may be sleepers of these classes. Returns what sleepers is then; the count in its upper half makes it
+ * differ from what it was before. */
+static uint32_t note_sleepers(struct sh_word *word, uint32_t classes)
 {
-    if (sh_futex_wake(&word->value, classes, count) == 0)
-        sh_and_ordered(&word->sleepers, ~classes);
+    uint32_t old = sh_load_relaxed(&word->sleepers);
+
+    while (!sh_cas_ordered(&word->sleepers, &old, (old | classes) + (SH_WORD_CLASSES + 1)))
+        ;
+    return (old | classes) + (SH_WORD_CLASSES + 1);
+}
+
+/* Take back the hint for classes of which nobody slept. A sleeper that is just about to sleep has set WAITERS, or will
+ * fail to; whoever takes that away notes sleepers, so that this does nothing any more. */
+static void forget_sleepers(struct sh_word *word, uint32_t noted, uint32_t classes)
+{
+    if (classes)
+        sh_cas_ordered(&word->sleepers, &noted, noted & ~classes);
+}
+
+/* WAITERS has been taken away: wake one that waits for the lock, and count of these classes. */
+static void wake_after(struct sh_word *word, uint32_t classes, int count)
+{
+    uint32_t noted = note_sleepers(word, SH_WORD_CLASSES), empty = 0;
+
+    if (sh_futex_wake(&word->value, SH_WORD_LOCK, 1) == 0)
+        empty |= SH_WORD_LOCK;
+    if (classes && sh_futex_wake(&word->value, classes, count) == 0)
+        empty |= classes;
+    forget_sleepers(word, noted, empty);
 }
 
 void sh_word_wake(struct sh_word *word)
 {
-    wake_classes(word, SH_WORD_OTHERS, 1);
-    wake_classes(word, SH_WORD_LOCK, 1);
+    wake_after(word, SH_WORD_OTHERS, 1);
 }
 
 void sh_word_unlock_all(struct sh_word *word, uint32_t classes)
 {
-    uint32_t old = sh_exchange_ordered(&word->value, 0);
-
-    if (old & SH_WORD_WAITERS) {
-        wake_classes(word, classes & SH_WORD_OTHERS, INT_MAX);
-        wake_classes(word, SH_WORD_LOCK, 1);
-    }
+    if (sh_exchange_ordered(&word->value, 0) & SH_WORD_WAITERS)
+        wake_after(word, classes & SH_WORD_OTHERS, INT_MAX);
     sh_word_withdraw(&sh_thread_state);
 }
 
-void sh_word_ring(struct sh_word *word)
+void sh_word_ring_some(struct sh_word *word, int count)
 {
     struct sh_thread *self = sh_thread_self();
 
     sh_word_announce(self, word);
-    if (sh_exchange_ordered(&word->value, 0) & SH_WORD_WAITERS)
-        wake_classes(word, SH_WORD_OTHERS, INT_MAX);
+    uint32_t old = sh_exchange_ordered(&word->value, 0); /* pairs with the swap in prepare */
+    if (old & SH_WORD_WAITERS || sh_load_relaxed(&word->sleepers) & SH_WORD_CLASSES) {
+        uint32_t noted = note_sleepers(word, SH_WORD_OTHERS);
+        if (sh_futex_wake(&word->value, SH_WORD_OTHERS, count) == 0)
+            forget_sleepers(word, noted, SH_WORD_OTHERS);
+    }
     sh_word_withdraw(self);
+}
+
+void sh_word_ring(struct sh_word *word)
+{
+    sh_word_ring_some(word, INT_MAX);
 }
 
 uint32_t sh_word_prepare(struct sh_word *word, uint32_t class)
 {
     sh_word_announce(sh_thread_self(), word);
-    sh_or_ordered(&word->sleepers, class);
+    note_sleepers(word, class);
 
     uint32_t value = sh_load_relaxed(&word->value);
     while (!(value & SH_WORD_WAITERS)) {
@@ -141,6 +168,9 @@ int sh_word_sleep(struct sh_word *word, uint32_t seen, uint32_t class, int64_t d
 
 void sh_word_pass(struct sh_word *word, uint32_t class)
 {
-    if (sh_load_relaxed(&word->sleepers) & class)
-        wake_classes(word, class, 1);
+    if (!(sh_load_relaxed(&word->sleepers) & class) && !(sh_load_relaxed(&word->value) & SH_WORD_WAITERS))
+        return;
+    uint32_t noted = note_sleepers(word, class);
+    if (sh_futex_wake(&word->value, class, 1) == 0)
+        forget_sleepers(word, noted, class);
 }

@@ -2,7 +2,8 @@
  *
  * Shared state: value is the kernel's robust futex: the holder's thread id, SH_WORD_WAITERS where somebody may sleep,
  * SH_WORD_DIED where the kernel found the holder dead; nothing else may stand in it. sleepers says which classes of
- * sleepers there may be. Both are written by anybody; value only by compare-and-swap, exchange or the kernel.
+ * sleepers there may be, in its lower half; the upper half counts, so that a hint can be taken back where it has not
+ * been given anew. Both are written by anybody; value only by compare-and-swap, exchange or the kernel.
  *
  * Taking and releasing. The thread announces the word to the kernel as its pending operation (one store), swaps its
  * id in, and later 0. When it dies at any instruction between the announcement and its withdrawal, the kernel looks at
@@ -28,8 +29,14 @@
  *
  * Why no wake-up is lost: prepare sets WAITERS before the condition is looked at, unlock's exchange comes after the
  * change; so either the sleeper sees the change, or the unlock sees WAITERS, and the sleep fails because the value is
- * another, or is woken. An unlock wakes one sleeper of each class. What a woken sleeper leaves for others it must pass
- * on (sh_word_pass): one that leaves the loop without having slept may have stood between a wake and its sleeper.
+ * another, or is woken. Every sleeper is covered by WAITERS in value or by its class in sleepers: who takes WAITERS
+ * away sets all classes before it wakes, and takes those back only where nobody slept and nobody has come since.
+ *
+ * An unlock wakes one sleeper that waits for the lock, then one of all others. In this order: should the waker die
+ * between, the kernel's wake goes to another of the first kind, who wakes one of each when it unlocks, or to one of the
+ * second. What a woken sleeper leaves for others it must pass on (sh_word_pass): one that leaves the loop without
+ * having slept may have stood between a wake and its sleeper.
+ *
  * A wake that dies with its waker is repeated by the kernel, or, where another process has taken the word by then, by
  * that one's unlock: it finds sleepers set and so takes the word with WAITERS. Left over is a woken sleeper that dies
  * before it acts while others sleep: for those each sleep ends after SH_WORD_BACKSTOP at most, and looks again. */
@@ -52,11 +59,12 @@ struct sh_word {
 #define SH_WORD_DIED 0x40000000u
 #define SH_WORD_ID 0x3fffffffu
 
-/* Classes of sleepers: bits of the futex mask. Of SH_WORD_DATA each object makes what it needs; unlock wakes one
+/* Classes of sleepers: bits of the futex mask. From SH_WORD_DATA on each object makes what it needs; unlock wakes one
  * sleeper of SH_WORD_LOCK and one of all other classes together. */
 #define SH_WORD_LOCK 1u
 #define SH_WORD_DATA 2u
-#define SH_WORD_OTHERS (~SH_WORD_LOCK)
+#define SH_WORD_OTHERS 0xfffeu
+#define SH_WORD_CLASSES 0xffffu
 
 /* The longest sleep without a look, in nanoseconds. */
 #define SH_WORD_BACKSTOP 100000000
@@ -99,7 +107,7 @@ static inline int sh_word_lock_until(struct sh_word *word, int64_t deadline)
 {
     struct sh_thread *self = sh_thread_self();
     uint32_t value = 0;
-    uint32_t mine = self->tid | (sh_load_relaxed(&word->sleepers) ? SH_WORD_WAITERS : 0);
+    uint32_t mine = self->tid | (sh_load_relaxed(&word->sleepers) & SH_WORD_CLASSES ? SH_WORD_WAITERS : 0);
 
     sh_word_announce(self, word);
     if (sh_likely(sh_cas_acquire(&word->value, &value, mine))) /* pairs with the exchange in unlock */
@@ -122,12 +130,15 @@ static inline void sh_word_unlock(struct sh_word *word)
     sh_word_withdraw(&sh_thread_state);
 }
 
-/* Release the word, and wake all sleepers whose class shares a bit with classes, and one that waits for the lock. */
+/* Release the word, and wake one that waits for the lock, and all other sleepers whose class shares a bit with classes:
+ * with 0 none, where nothing changed that anybody waits for. */
 void sh_word_unlock_all(struct sh_word *word, uint32_t classes);
 
-/* Tell sleepers of a change that needed no lock: the change is one store, made before, with nothing announced between.
- * Announces the word, so that the wake is repeated should this thread die in it. The word must be one that nobody
- * locks: it stays 0 but for SH_WORD_WAITERS. */
+/* Tell sleepers, all or count of them, of a change that needed no lock: one store, made before. Who announces the word
+ * before the change (sh_word_announce) leaves no instruction at which his death could lose the wake: the kernel then
+ * wakes one, who must pass on what is left for others. The word must be one that nobody locks: it stays 0 but for
+ * SH_WORD_WAITERS. */
+void sh_word_ring_some(struct sh_word *word, int count);
 void sh_word_ring(struct sh_word *word);
 
 /* Announce that this thread will sleep in class, and get the value to sleep on. The word stays announced until the
