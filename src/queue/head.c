@@ -205,7 +205,7 @@ int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int b
 
 int sh_queue_has_message(struct sh_queue_shared *queue)
 {
-    return sh_queue_between(sh_load_acquire(&queue->head), sh_load_acquire(&queue->tail)) != 0;
+    return (int)sh_queue_between(sh_load_acquire(&queue->head), sh_load_acquire(&queue->tail));
 }
 
 void sh_queue_drain(struct sh_queue_shared *queue)

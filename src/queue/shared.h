@@ -76,6 +76,7 @@ struct sh_queue_shared {
     _Atomic uint64_t seen_head;
     _Atomic uint64_t bytes_put[2]; /* bytes of all messages before tail, at index count(tail) & 1 */
     struct sh_queue_intent put;
+    _Atomic int32_t producer_lag; /* see wait.c; not under the word */
 
     _Alignas(SH_CACHE_LINE) _Atomic uint64_t tail;
     _Atomic uint32_t producer_cpu; /* where the last producer ran */
@@ -86,6 +87,7 @@ struct sh_queue_shared {
     _Atomic uint64_t seen_tail;
     _Atomic uint64_t bytes_got[2];
     struct sh_queue_intent get;
+    _Atomic int32_t consumer_lag; /* as above */
 
     _Alignas(SH_CACHE_LINE) _Atomic uint64_t head;
     _Atomic uint32_t consumer_cpu;

@@ -42,8 +42,8 @@ int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int b
 /* Under head_word: whether there is a message, and its size. */
 int sh_queue_peek(struct sh_queue_shared *queue, uint64_t *ret_size);
 
-/* Where there is something to take, or room for one more message of this size, by the queue's bounds. No lock
- * needed. */
+/* How many messages there are to take, or places, by the queue's bounds, where there is room for one more of this
+ * size; a bound in bytes alone counts as one. No lock needed. */
 int sh_queue_has_message(struct sh_queue_shared *queue);
 int sh_queue_has_room(struct sh_queue_shared *queue, uint64_t size);
 

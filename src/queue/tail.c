@@ -250,8 +250,11 @@ int sh_queue_has_room(struct sh_queue_shared *queue, uint64_t size)
 {
     sh_position tail = sh_load_acquire(&queue->tail);
     uint64_t bytes = queue->max_bytes ? sh_queue_bytes(queue) : 0;
+    sh_position head = sh_load_acquire(&queue->head);
 
-    return bounds_allow(queue, sh_load_acquire(&queue->head), tail, bytes, size);
+    if (!bounds_allow(queue, head, tail, bytes, size))
+        return 0;
+    return queue->max_items ? (int)(queue->max_items - sh_queue_between(head, tail)) : 1;
 }
 
 uint64_t sh_queue_bytes(struct sh_queue_shared *queue)

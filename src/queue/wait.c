@@ -15,16 +15,41 @@
 
 typedef int condition(struct sh_queue_shared *queue, uint64_t size);
 
-static int spin(struct sh_queue_shared *queue, condition *holds, uint64_t size, _Atomic uint32_t *other_cpu)
+/* Who follows at the other side's heels takes a cache line from it with every message, and both become four times as
+ * slow. So where the other side runs ahead - after a short wait there is more than one message, or place - this side
+ * waits longer before it looks, and finds a batch. In a question and answer there is never more than one, so there it
+ * looks at once, but for a rare trial. A queue's lag, a hint that all on one side share: how many pauses to wait; where
+ * it is negative, how many waits are left before the next trial. */
+#define LAG_LEAST 32
+#define LAG_MOST 256
+#define LAG_TRIAL (-256)
+
+static int32_t next_lag(int32_t lag, int found)
 {
+    if (lag < 0)
+        return lag < -1 ? lag + 1 : LAG_LEAST;
+    if (found <= 1)
+        return LAG_TRIAL;
+    return sh_max(LAG_LEAST, sh_min(lag * 2, LAG_MOST));
+}
+
+static int spin(struct sh_queue_shared *queue, condition *holds, uint64_t size, _Atomic uint32_t *other_cpu,
+                _Atomic int32_t *shared_lag)
+{
+    int32_t lag = sh_load_relaxed(shared_lag);
     int64_t end = 0;
 
     for (;;) {
         if (sh_load_relaxed(other_cpu) == sh_cpu_current())
             return 0;
+        for (int32_t i = 0; end == 0 && i < lag; i++)
+            sh_pause();
         for (int i = 0; i < SPIN_LOOKS; i++) {
-            if (holds(queue, size))
+            int found = holds(queue, size);
+            if (found) {
+                sh_store_relaxed(shared_lag, next_lag(lag, found));
                 return 1;
+            }
             sh_pause();
         }
         int64_t now = sh_clock_now();
@@ -80,7 +105,7 @@ int sh_queue_wait_message(struct sh_queue_shared *queue, struct sh_queue_wait *w
     if (is_closed)
         return -EPIPE;
     int r = start(wait);
-    if (r < 0 || spin(queue, message_is_there, 0, &queue->producer_cpu))
+    if (r < 0 || spin(queue, message_is_there, 0, &queue->producer_cpu, &queue->consumer_lag))
         return r;
     return sleep_once(queue, &queue->tail_word, message_is_there, 0, sh_queue_lock_tail, wait);
 }
@@ -92,7 +117,7 @@ int sh_queue_wait_room(struct sh_queue_shared *queue, struct sh_queue_wait *wait
     if (sh_queue_has_room(queue, size))
         return 0;
     int r = start(wait);
-    if (r < 0 || spin(queue, sh_queue_has_room, size, &queue->consumer_cpu))
+    if (r < 0 || spin(queue, sh_queue_has_room, size, &queue->consumer_cpu, &queue->producer_lag))
         return r;
     return sleep_once(queue, &queue->head_word, sh_queue_has_room, size, sh_queue_lock_head, wait);
 }
