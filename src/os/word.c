@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <limits.h>
 
-/* How often a taker looks again before it sleeps: about two microseconds, a hundred times what a word is held. */
-#define SPINS 40
+/* How many pauses a taker makes before its first look again, and before its last: twice as many each time, a few
+ * microseconds in all, a hundred times what a word is held. Whoever looks more often takes the word's line, and that of
+ * what it protects, from a holder that could have used both several times over. */
+#define PAUSES_FIRST 4
+#define PAUSES_LAST 128
 
 void (*sh_word_on_backstop)(void);
 
@@ -50,11 +53,12 @@ int sh_word_trylock(struct sh_word *word)
 
 int sh_word_lock_slow(struct sh_word *word, struct sh_thread *self, int64_t deadline)
 {
-    for (int spin = 0; spin < SPINS; spin++) {
+    for (int pauses = PAUSES_FIRST; pauses <= PAUSES_LAST; pauses *= 2) {
+        for (int i = 0; i < pauses; i++)
+            sh_pause();
         uint32_t value = sh_load_relaxed(&word->value);
         if (!is_held(value) && try_take(word, self, value))
             return taken(value);
-        sh_pause();
     }
     for (;;) {
         uint32_t seen = sh_word_prepare(word, SH_WORD_LOCK);
