@@ -281,7 +281,8 @@ static bool is_chosen(const struct step_point *point, enum crash_mode mode, size
     return point->turn <= FIRST_TURNS || (*further)++ % stride == 0;
 }
 
-/* Kill at one point of the record: by a breakpoint, or, where the victim does not come by there in time, by counting. */
+/* Kill at one point of the record: by a breakpoint, or, where the victim does not come by there in time, by counting.
+ */
 static void sweep_point(const struct crash_case *test, enum crash_mode mode, uint64_t at, struct crash_result *result)
 {
     run_point(test, mode, RUN_BREAK, at);
