@@ -4,6 +4,8 @@
 #include "internal.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -95,6 +97,8 @@ static int run_with_fault(int (*operation)(void), void (*undo)(void), bool warm,
     test_fault_arm(n);
     int r = operation();
     const char *name = test_fault_disarm();
+    if (name && getenv("TEST_VERBOSE"))
+        printf("# %s: call %u, %s, fails: %d\n", warm ? "warm" : "cold", n, name, r);
     if (!name && r < 0)
         FAIL("the operation returned %d (%s) where nothing failed", r, shoal_strerror(r));
     if (r < 0) {

@@ -6,7 +6,7 @@
  *     }
  *
  * Programs that use it are linked with fault_dep, by which the library's calls of malloc, mmap, fork and so on (the
- * list is in fault.c) come here first. */
+ * list is in fault.c) come here first. TEST_VERBOSE in the environment prints each of them, and what came of it. */
 #ifndef HARNESS_FAULT_H
 #define HARNESS_FAULT_H
 
