@@ -20,7 +20,7 @@ static struct bench_results results;
 static const char usage[] = "usage: shoal-bench [options]\n"
                             "  --quick            about a minute: fewer cases, shorter windows\n"
                             "  --repetitions N    how often to go through all cases (default 7; quick: 3)\n"
-                            "  --window MS        how long to measure a case, each time (default 150; quick: 50)\n"
+                            "  --window MS        how long to measure a case, each time (default 120; quick: 50)\n"
                             "  --only TEXT        only cases with this in their name \"group/column/contestant\"\n"
                             "  --cpus A,B         the CPUs to pin to (default: the first two on different cores)\n"
                             "  --polite           do not ask for priority over other processes\n"
@@ -128,7 +128,7 @@ static int parse(int argc, char **argv, struct options *ret_options)
         return -EINVAL;
     settings->program = program_path();
     settings->repetitions = repetitions ? (unsigned)repetitions : settings->quick ? 3 : 7;
-    settings->window = (window ? window : settings->quick ? 50 : 150) * (int64_t)MILLISECOND;
+    settings->window = (window ? window : settings->quick ? 50 : 120) * (int64_t)MILLISECOND;
     settings->warm = settings->window / 3;
     settings->patience = settings->window * 2 + INT64_C(10000) * MILLISECOND;
     return 0;

@@ -59,7 +59,7 @@ struct bench_judgement {
     enum bench_verdict verdict;
 };
 
-enum { BENCH_TARGETS_MAX = 64 };
+enum { BENCH_TARGETS_MAX = 96 };
 
 /* Hold the results against the targets; returns how many there are. */
 unsigned bench_targets_judge(const struct bench_results *results, struct bench_judgement *ret_judgements);

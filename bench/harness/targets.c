@@ -31,10 +31,14 @@ struct target {
     double must, stretch; /* stretch 0: none */
 };
 
-#define FASTER_THAN(title, sub, in, size, peer, least, best)                                                           \
+/* With all pinned alike, and left to the scheduler. */
+#define FASTER_IN(title, sub, in, size, peer, least, best)                                                             \
     {                                                                                                                  \
         title, sub, FASTER, {in, size, "shoal"}, {in, size, peer}, least, best                                         \
     }
+#define FASTER_THAN(title, shape, size, peer, least, best)                                                             \
+    FASTER_IN(title, shape ", " size ", " peer, "throughput " shape " apart", size, peer, least, best),                \
+        FASTER_IN(title, shape ", " size ", " peer ", not pinned", "throughput " shape, size, peer, least, best)
 
 static const char cheap[] = "put + get, 64 B, one process";
 static const char locks[] = "lock + unlock, robust, uncontended";
@@ -75,35 +79,35 @@ static const struct target targets[] = {
      {"lock", "alone", "pthread mutex, robust"},
      0.7,
      0.56},
-    FASTER_THAN(one, "8 B, pipe", "throughput 1:1", "8 B", "pipe", 5, 9),
-    FASTER_THAN(one, "64 B, pipe", "throughput 1:1", "64 B", "pipe", 5, 9),
-    FASTER_THAN(one, "8 B, Boost", "throughput 1:1", "8 B", BOOST, 1.7, 0),
-    FASTER_THAN(one, "64 B, Boost", "throughput 1:1", "64 B", BOOST, 1.7, 0),
-    FASTER_THAN(several, "2:2, 8 B, pipe", "throughput 2:2", "8 B", "pipe", 6, 10),
-    FASTER_THAN(several, "2:2, 64 B, pipe", "throughput 2:2", "64 B", "pipe", 6, 10),
-    FASTER_THAN(several, "4:4, 8 B, pipe", "throughput 4:4", "8 B", "pipe", 6, 10),
-    FASTER_THAN(several, "4:4, 64 B, pipe", "throughput 4:4", "64 B", "pipe", 6, 10),
-    FASTER_THAN(several, "2:2, 8 B, Boost", "throughput 2:2", "8 B", BOOST, 6, 9),
-    FASTER_THAN(several, "2:2, 64 B, Boost", "throughput 2:2", "64 B", BOOST, 6, 9),
-    FASTER_THAN(several, "4:4, 8 B, Boost", "throughput 4:4", "8 B", BOOST, 6, 9),
-    FASTER_THAN(several, "4:4, 64 B, Boost", "throughput 4:4", "64 B", BOOST, 6, 9),
-    FASTER_THAN(several, "2:2, 8 B, POSIX mq", "throughput 2:2", "8 B", "POSIX mq", 12, 0),
-    FASTER_THAN(several, "2:2, 64 B, POSIX mq", "throughput 2:2", "64 B", "POSIX mq", 12, 0),
-    FASTER_THAN(several, "4:4, 8 B, POSIX mq", "throughput 4:4", "8 B", "POSIX mq", 12, 0),
-    FASTER_THAN(several, "4:4, 64 B, POSIX mq", "throughput 4:4", "64 B", "POSIX mq", 12, 0),
-    FASTER_THAN(large, "1 KiB, pipe", "throughput 1:1", "1 KiB", "pipe", 4, 5),
-    FASTER_THAN(large, "64 KiB, pipe", "throughput 1:1", "64 KiB", "pipe", 2.5, 4.8),
-    FASTER_THAN(large, "1 MiB, pipe", "throughput 1:1", "1 MiB", "pipe", 3.5, 4.1),
-    FASTER_THAN(large, "64 KiB, Boost", "throughput 1:1", "64 KiB", BOOST, 1.9, 0),
-    FASTER_THAN(large, "1 MiB, Boost", "throughput 1:1", "1 MiB", BOOST, 2, 0),
-    {loan, "8 B", TIME, {"throughput 1:1", "8 B", LOAN}, {0}, 500, 280},
-    {loan, "64 B", TIME, {"throughput 1:1", "64 B", LOAN}, {0}, 500, 280},
-    {loan, "1 KiB", TIME, {"throughput 1:1", "1 KiB", LOAN}, {0}, 500, 280},
-    {loan, "64 KiB", TIME, {"throughput 1:1", "64 KiB", LOAN}, {0}, 500, 280},
-    {loan, "1 MiB", TIME, {"throughput 1:1", "1 MiB", LOAN}, {0}, 500, 280},
+    FASTER_THAN(one, "1:1", "8 B", "pipe", 5, 9),
+    FASTER_THAN(one, "1:1", "64 B", "pipe", 5, 9),
+    FASTER_THAN(one, "1:1", "8 B", BOOST, 1.7, 0),
+    FASTER_THAN(one, "1:1", "64 B", BOOST, 1.7, 0),
+    FASTER_THAN(several, "2:2", "8 B", "pipe", 6, 10),
+    FASTER_THAN(several, "2:2", "64 B", "pipe", 6, 10),
+    FASTER_THAN(several, "4:4", "8 B", "pipe", 6, 10),
+    FASTER_THAN(several, "4:4", "64 B", "pipe", 6, 10),
+    FASTER_THAN(several, "2:2", "8 B", BOOST, 6, 9),
+    FASTER_THAN(several, "2:2", "64 B", BOOST, 6, 9),
+    FASTER_THAN(several, "4:4", "8 B", BOOST, 6, 9),
+    FASTER_THAN(several, "4:4", "64 B", BOOST, 6, 9),
+    FASTER_THAN(several, "2:2", "8 B", "POSIX mq", 12, 0),
+    FASTER_THAN(several, "2:2", "64 B", "POSIX mq", 12, 0),
+    FASTER_THAN(several, "4:4", "8 B", "POSIX mq", 12, 0),
+    FASTER_THAN(several, "4:4", "64 B", "POSIX mq", 12, 0),
+    FASTER_THAN(large, "1:1", "1 KiB", "pipe", 4, 5),
+    FASTER_THAN(large, "1:1", "64 KiB", "pipe", 2.5, 4.8),
+    FASTER_THAN(large, "1:1", "1 MiB", "pipe", 3.5, 4.1),
+    FASTER_THAN(large, "1:1", "64 KiB", BOOST, 1.9, 0),
+    FASTER_THAN(large, "1:1", "1 MiB", BOOST, 2, 0),
+    {loan, "8 B", TIME, {"throughput 1:1 apart", "8 B", LOAN}, {0}, 500, 280},
+    {loan, "64 B", TIME, {"throughput 1:1 apart", "64 B", LOAN}, {0}, 500, 280},
+    {loan, "1 KiB", TIME, {"throughput 1:1 apart", "1 KiB", LOAN}, {0}, 500, 280},
+    {loan, "64 KiB", TIME, {"throughput 1:1 apart", "64 KiB", LOAN}, {0}, 500, 280},
+    {loan, "1 MiB", TIME, {"throughput 1:1 apart", "1 MiB", LOAN}, {0}, 500, 280},
     {loan, "64 KiB, round trip spinning", TIME, {"round trip apart", "64 KiB", LOAN}, {0}, 1000, 0},
     {loan, "1 MiB, round trip spinning", TIME, {"round trip apart", "1 MiB", LOAN}, {0}, 1000, 0},
-    {many, "messages a second", RATE, {"throughput 1:1", "8 B", "shoal, 16 a call"}, {0}, 35, 58},
+    {many, "messages a second", RATE, {"throughput 1:1 apart", "8 B", "shoal, 16 a call"}, {0}, 35, 58},
     {trip,
      "spinning, by a cache line",
      SLOWER,

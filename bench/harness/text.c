@@ -123,25 +123,27 @@ static void print_failures(FILE *out, const struct bench_results *results)
 static void print_targets(FILE *out, const struct bench_results *results)
 {
     static struct bench_judgement judgements[BENCH_TARGETS_MAX];
-    unsigned count = bench_targets_judge(results, judgements), met = 0;
+    unsigned count = bench_targets_judge(results, judgements), measured = 0, met = 0;
     const char *row = "";
     fprintf(out, "\nTargets\n%-48s %18s %10s %10s\n", "", "at least/at most", "stretch", "measured");
     for (unsigned i = 0; i < count; i++) {
         const struct bench_judgement *it = &judgements[i];
-        char bound[32], stretch[16] = "", measured[16] = "";
+        char bound[32], stretch[16] = "", value[16];
+        if (it->verdict == BENCH_UNKNOWN)
+            continue;
         if (strcmp(row, it->row) != 0)
             fprintf(out, "%s\n", it->row);
         row = it->row;
         snprintf(bound, sizeof bound, "%s %.6g %s", it->at_least ? ">=" : "<=", it->must, it->unit);
         if (it->stretch > 0)
             snprintf(stretch, sizeof stretch, "%.6g", it->stretch);
-        if (!isnan(it->measured))
-            snprintf(measured, sizeof measured, fabs(it->measured) < 100 ? "%.2f" : "%.0f", it->measured);
-        fprintf(out, "    %-44s %18s %10s %10s  %s\n", it->what, bound, stretch, measured,
+        snprintf(value, sizeof value, fabs(it->measured) < 100 ? "%.2f" : "%.0f", it->measured);
+        fprintf(out, "    %-44s %18s %10s %10s  %s\n", it->what, bound, stretch, value,
                 bench_verdict_names[it->verdict]);
+        measured++;
         met += it->verdict >= BENCH_MET;
     }
-    fprintf(out, "%u of %u met\n", met, count);
+    fprintf(out, "%u met of %u measured, of %u in all\n", met, measured, count);
 }
 
 void bench_text_print(FILE *out, const struct bench_results *results)
