@@ -7,7 +7,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def files(*patterns, under=("include", "src", "tests", "examples", "bench")):
+def files(*patterns, under=("include", "src", "python", "tests", "examples", "bench")):
     """The files below the named folders that match one of the patterns, sorted."""
     found = {path for folder in under for pattern in patterns for path in (ROOT / folder).rglob(pattern)}
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)

@@ -1,0 +1,52 @@
+"""How a process's children come into its family, whichever way they are started."""
+import multiprocessing.spawn
+import os
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.reduction import DupFd
+
+from . import _core
+
+# Runs in a child before anything of the program is there: even this package may not be on its path yet.
+_JOIN = ("__import__('sys').path.append(folder) or "
+         "__import__('shoal._family', fromlist=['join']).join(descriptor, place, family, redirected)")
+
+
+def join(descriptor, place, family, redirected):
+    """In a child that was started afresh: enter the family of the process that started it."""
+    fd = descriptor.detach()
+    if not _core.family_join(fd, place, family):
+        os.close(fd)
+    if redirected:
+        from . import _redirect
+        _redirect.install()
+
+
+class Ticket:
+    """Goes with what a child needs to start, and brings it into the family when it is unpickled."""
+
+    def __reduce__(self):
+        from . import _redirect
+        popen = get_spawning_popen()
+        if popen is None:
+            raise TypeError("a ticket is for a child that is being started")
+        return eval, (_JOIN, {
+            "folder": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+            "descriptor": DupFd(_core.family_descriptor()),
+            "place": getattr(popen, "_place", 0),
+            "family": _core.family_enter(),
+            "redirected": _redirect.is_installed(),
+        })
+
+
+def _get_preparation_data(name, *args):
+    data = _standard_preparation_data(name, *args)
+    if name != "ignore":  # so the fork server asks for itself
+        data["shoal"] = Ticket()
+    return data
+
+
+if multiprocessing.spawn.get_preparation_data.__name__ != "_get_preparation_data":
+    _standard_preparation_data = multiprocessing.spawn.get_preparation_data
+    multiprocessing.spawn.get_preparation_data = _get_preparation_data
+
+os.register_at_fork(after_in_child=_core.family_after_fork)

@@ -1,0 +1,54 @@
+"""The standard library's ways to start a child, with a place in the family kept for it from before it starts."""
+import multiprocessing.popen_fork
+import multiprocessing.popen_forkserver
+import multiprocessing.popen_spawn_posix
+import os
+
+from . import _core, _family  # noqa: F401: _family hands the place on
+
+
+class _Placed:
+    """All that the parent has handles of when it starts a child lives on for the child, in its place."""
+
+    _place = 0
+
+    def _launch(self, process_obj):
+        self._place = _core.family_expect()
+        try:
+            super()._launch(process_obj)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leave(self):
+        """The child has ended: the place goes back, where it never took it."""
+        place, self._place = self._place, 0
+        if place:
+            _core.family_cancel(place)
+
+    def poll(self, flag=os.WNOHANG):
+        code = super().poll(flag)
+        if code is not None and self._place:
+            self._leave()
+        return code
+
+
+class ForkPopen(_Placed, multiprocessing.popen_fork.Popen):
+    def _launch(self, process_obj):
+        self._place = _core.family_expect()
+        _core.family_next_fork(self._place)
+        try:
+            multiprocessing.popen_fork.Popen._launch(self, process_obj)
+        except BaseException:
+            self._leave()
+            raise
+        finally:
+            _core.family_next_fork(0)
+
+
+class SpawnPopen(_Placed, multiprocessing.popen_spawn_posix.Popen):
+    pass
+
+
+class ForkServerPopen(_Placed, multiprocessing.popen_forkserver.Popen):
+    pass

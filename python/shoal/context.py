@@ -1,0 +1,179 @@
+"""Contexts: the standard library's, with shoal's objects in the place of its own.
+
+The start method that a program chose is kept by multiprocessing's default context alone, so both packages always agree
+on it, in spawned children too.
+"""
+import multiprocessing.context as standard
+from multiprocessing.context import (AuthenticationError, BufferTooShort, ProcessError, TimeoutError, assert_spawning,
+                                     get_spawning_popen, set_spawning_popen)
+from multiprocessing import process, reduction
+
+from . import _core, _family  # noqa: F401: _family must be there before the first child
+
+__all__ = ()
+__version__ = _core.version
+
+
+class BaseContext(standard.BaseContext):
+    """What every context offers: objects made by it start processes in its way."""
+
+    ProcessError = ProcessError
+    BufferTooShort = BufferTooShort
+    TimeoutError = TimeoutError
+    AuthenticationError = AuthenticationError
+
+    def Manager(self):
+        """A manager's process, started: it keeps objects for others."""
+        from .managers import SyncManager
+        manager = SyncManager(ctx=self.get_context())
+        manager.start()
+        return manager
+
+    def Pipe(self, duplex=True):
+        """Two connections: what one sends the other receives."""
+        from .connection import Pipe
+        return Pipe(duplex)
+
+    def Lock(self):
+        from .synchronize import Lock
+        return Lock(ctx=self.get_context())
+
+    def RLock(self):
+        from .synchronize import RLock
+        return RLock(ctx=self.get_context())
+
+    def Condition(self, lock=None):
+        from .synchronize import Condition
+        return Condition(lock, ctx=self.get_context())
+
+    def Semaphore(self, value=1):
+        from .synchronize import Semaphore
+        return Semaphore(value, ctx=self.get_context())
+
+    def BoundedSemaphore(self, value=1):
+        from .synchronize import BoundedSemaphore
+        return BoundedSemaphore(value, ctx=self.get_context())
+
+    def Event(self):
+        from .synchronize import Event
+        return Event(ctx=self.get_context())
+
+    def Barrier(self, parties, action=None, timeout=None):
+        from .synchronize import Barrier
+        return Barrier(parties, action, timeout, ctx=self.get_context())
+
+    def Queue(self, maxsize=0):
+        """A queue for any objects between all processes of the family; maxsize 0: without a bound."""
+        from .queues import Queue
+        return Queue(maxsize, ctx=self.get_context())
+
+    def JoinableQueue(self, maxsize=0):
+        """A queue that counts what is not dealt with: task_done and join."""
+        from .queues import JoinableQueue
+        return JoinableQueue(maxsize, ctx=self.get_context())
+
+    def SimpleQueue(self):
+        from .queues import SimpleQueue
+        return SimpleQueue(ctx=self.get_context())
+
+    def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
+        """Worker processes: as many as there are cores, or processes."""
+        from .pool import Pool
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
+
+    def RawValue(self, typecode_or_type, *args):
+        from .sharedctypes import RawValue
+        return RawValue(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type, size_or_initializer):
+        from .sharedctypes import RawArray
+        return RawArray(typecode_or_type, size_or_initializer)
+
+    def Value(self, typecode_or_type, *args, lock=True):
+        from .sharedctypes import Value
+        return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
+
+    def Array(self, typecode_or_type, size_or_initializer, *, lock=True):
+        from .sharedctypes import Array
+        return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
+
+    def get_context(self, method=None):
+        """The context of a start method; without one, this."""
+        if method is None:
+            return self
+        try:
+            context = _concrete_contexts[method]
+        except KeyError:
+            raise ValueError("cannot find context for %r" % method) from None
+        context._check_available()
+        return context
+
+
+class Process(standard.Process):
+    """A process that is started in the way that the default context has chosen."""
+
+    @staticmethod
+    def _Popen(process_obj):
+        return _default_context.get_context().Process._Popen(process_obj)
+
+
+class DefaultContext(BaseContext, standard.DefaultContext):
+    """The context that the package's functions are methods of."""
+
+    Process = Process
+
+    def __init__(self):
+        pass  # no state of its own
+
+    def get_context(self, method=None):
+        if method is None:
+            return _concrete_contexts[standard._default_context.get_start_method()]
+        return super().get_context(method)
+
+    def set_start_method(self, method, force=False):
+        standard._default_context.set_start_method(method, force)
+
+    def get_start_method(self, allow_none=False):
+        return standard._default_context.get_start_method(allow_none)
+
+    def get_all_start_methods(self):
+        return standard._default_context.get_all_start_methods()
+
+
+class ForkProcess(standard.ForkProcess):
+    @staticmethod
+    def _Popen(process_obj):
+        from .popen_fork import Popen
+        return Popen(process_obj)
+
+
+class SpawnProcess(standard.SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj):
+        from .popen_spawn_posix import Popen
+        return Popen(process_obj)
+
+
+class ForkServerProcess(standard.ForkServerProcess):
+    @staticmethod
+    def _Popen(process_obj):
+        from .popen_forkserver import Popen
+        return Popen(process_obj)
+
+
+class ForkContext(BaseContext, standard.ForkContext):
+    Process = ForkProcess
+
+
+class SpawnContext(BaseContext, standard.SpawnContext):
+    Process = SpawnProcess
+
+
+class ForkServerContext(BaseContext, standard.ForkServerContext):
+    Process = ForkServerProcess
+
+
+_concrete_contexts = {"fork": ForkContext(), "spawn": SpawnContext(), "forkserver": ForkServerContext()}
+_default_context = DefaultContext()
+_force_start_method = standard._force_start_method
+_tls = standard._tls

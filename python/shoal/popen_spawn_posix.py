@@ -1,0 +1,4 @@
+"""Popen of the start method, under the name that multiprocessing has for it."""
+from ._popen import SpawnPopen as Popen
+
+__all__ = ["Popen"]

@@ -1,0 +1,17 @@
+/* block.h - memory of a received message that Python objects keep: numpy arrays, and whatever takes a pickle's buffers.
+ */
+#ifndef SHPY_BLOCK_H
+#define SHPY_BLOCK_H
+
+#include "module.h"
+
+/* The memory of a message, which is the object's on success. */
+PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message);
+const char *shpy_block_data(PyObject *block);
+
+/* Some of it, as an object with a buffer. It keeps the block. */
+PyObject *shpy_block_part(PyObject *block, size_t offset, size_t size, int is_read_only);
+
+int shpy_block_add(PyObject *module, struct shpy_state *state);
+
+#endif

@@ -1,0 +1,132 @@
+/* family.c - the process's place in its family: what Python's start methods need to hand it on. */
+#include "arena/arena.h"
+#include "arena/member.h"
+#include "module.h"
+
+/* The member that the next fork of this thread is to become; 0: any. */
+static _Thread_local uint32_t expected;
+
+static PyObject *family_enter(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    int r = sh_arena_enter();
+
+    if (r < 0)
+        return shpy_error_raise(r, "shared memory");
+    return PyLong_FromUnsignedLongLong(sh_arena.shared->family);
+}
+
+static PyObject *family_id(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    if (!sh_arena.base)
+        Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(sh_arena.shared->family);
+}
+
+static PyObject *family_descriptor(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    int r = sh_arena_enter();
+
+    if (r < 0)
+        return shpy_error_raise(r, "shared memory");
+    return PyLong_FromLong(sh_arena.fd);
+}
+
+static PyObject *family_expect(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    uint32_t tag;
+    int r = sh_arena_enter();
+
+    if (r == 0)
+        r = sh_member_expect(&tag);
+    if (r < 0)
+        return shpy_error_raise(r, "no room for another process in the family");
+    return PyLong_FromUnsignedLong(tag);
+}
+
+static PyObject *family_cancel(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    unsigned long tag = PyLong_AsUnsignedLong(argument);
+
+    if (tag == (unsigned long)-1 && PyErr_Occurred())
+        return NULL;
+    if (tag && sh_arena.base && sh_member_is_attached()) {
+        Py_BEGIN_ALLOW_THREADS;
+        sh_member_cancel((uint32_t)tag);
+        Py_END_ALLOW_THREADS;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *family_next_fork(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    unsigned long tag = PyLong_AsUnsignedLong(argument);
+
+    if (tag == (unsigned long)-1 && PyErr_Occurred())
+        return NULL;
+    expected = (uint32_t)tag;
+    Py_RETURN_NONE;
+}
+
+/* Become the member that the parent expected, or else any. */
+static int enter_as(uint32_t tag)
+{
+    int r = tag ? sh_arena_enter_as(tag) : 0;
+
+    return r < 0 || !tag ? sh_arena_enter() : r;
+}
+
+static PyObject *family_after_fork(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    uint32_t tag = expected;
+
+    expected = 0;
+    if (sh_arena.base) {
+        int r = enter_as(tag);
+        if (r < 0)
+            return shpy_error_raise(r, "no room for another process in the family");
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *family_join(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int fd;
+    unsigned int tag;
+    unsigned long long family;
+
+    if (!PyArg_ParseTuple(args, "iIK:join", &fd, &tag, &family))
+        return NULL;
+    int r = 0;
+    int had_family = sh_arena.base != NULL;
+    if (!had_family)
+        r = sh_arena_join(fd);
+    if (r == 0 && sh_arena.shared->family != family)
+        r = -EXDEV;
+    if (r == 0)
+        r = enter_as(tag);
+    if (r < 0)
+        return shpy_error_raise(r, "this process cannot join the family of the one that started it");
+    return PyBool_FromLong(!had_family); /* whether the descriptor is the library's now */
+}
+
+PyMethodDef shpy_family_methods[] = {
+    {"family_enter", family_enter, METH_NOARGS,
+     "Make or find this process's family and attach to it; returns the family's id."},
+    {"family_id", family_id, METH_NOARGS, "The family's id, or None where this process has none yet."},
+    {"family_descriptor", family_descriptor, METH_NOARGS, "The descriptor of the family's shared memory."},
+    {"family_expect", family_expect, METH_NOARGS,
+     "Reserve a place for a child that is about to start: all that this process has handles of lives on for it."},
+    {"family_cancel", family_cancel, METH_O, "Give a place back that no child has taken, or will take."},
+    {"family_next_fork", family_next_fork, METH_O, "The place that the next fork of this thread takes; 0 for any."},
+    {"family_after_fork", family_after_fork, METH_NOARGS, "In a forked child: attach it to the family."},
+    {"family_join", family_join, METH_VARARGS, "In a child that was started afresh: join (descriptor, place, family)."},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,118 @@
+/* module.c - the extension module shoal._core. */
+#include "module.h"
+
+#include "block.h"
+
+struct shpy_state *shpy_state_of(PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030b0000
+    PyObject *module = PyType_GetModuleByDef(type, &shpy_module);
+    return module ? PyModule_GetState(module) : NULL;
+#else
+    for (PyTypeObject *base = type; base; base = base->tp_base) {
+        PyObject *module = base->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject *)base)->ht_module : NULL;
+        if (module && PyModule_GetDef(module) == &shpy_module)
+            return PyModule_GetState(module);
+    }
+    PyErr_Format(PyExc_TypeError, "%s is not a type of shoal's", type->tp_name);
+    return NULL;
+#endif
+}
+
+PyTypeObject *shpy_type_add(PyObject *module, PyType_Spec *spec)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+
+    if (type && PyModule_AddType(module, type) < 0)
+        Py_CLEAR(type);
+    return type;
+}
+
+static PyObject *import_from(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *found = module ? PyObject_GetAttrString(module, name) : NULL;
+
+    Py_XDECREF(module);
+    return found;
+}
+
+static int module_exec(PyObject *module)
+{
+    struct shpy_state *state = PyModule_GetState(module);
+
+    state->empty = import_from("queue", "Empty");
+    state->full = import_from("queue", "Full");
+    if (!state->empty || !state->full)
+        return -1;
+    if (shpy_pickler_add(module, state) < 0 || shpy_block_add(module, state) < 0 || shpy_queue_add(module, state) < 0)
+        return -1;
+    return PyModule_AddStringConstant(module, "version", shoal_version());
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct shpy_state *state = PyModule_GetState(module);
+
+    Py_VISIT(state->queue_type);
+    Py_VISIT(state->sink_type);
+    Py_VISIT(state->registry_type);
+    Py_VISIT(state->block_type);
+    Py_VISIT(state->part_type);
+    Py_VISIT(state->empty);
+    Py_VISIT(state->full);
+    Py_VISIT(state->pickler_type);
+    Py_VISIT(state->loads);
+    Py_VISIT(state->registry);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    struct shpy_state *state = PyModule_GetState(module);
+
+    shpy_pickler_clear(state);
+    Py_CLEAR(state->queue_type);
+    Py_CLEAR(state->sink_type);
+    Py_CLEAR(state->registry_type);
+    Py_CLEAR(state->block_type);
+    Py_CLEAR(state->part_type);
+    Py_CLEAR(state->empty);
+    Py_CLEAR(state->full);
+    Py_CLEAR(state->pickler_type);
+    Py_CLEAR(state->loads);
+    Py_CLEAR(state->registry);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef shpy_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "shoal._core",
+    .m_doc = "The C core of shoal.",
+    .m_size = sizeof(struct shpy_state),
+    .m_methods = shpy_family_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void); /* Python's headers do not declare it */
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&shpy_module);
+}

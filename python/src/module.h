@@ -1,0 +1,77 @@
+/* module.h - what the files of the extension share: the module's state, waiting, messages, and the types they add.
+ *
+ * There is no static state: whatever lasts belongs to the module object. Objects of our types keep a pointer to their
+ * module's state; their type keeps the module alive. The core's handles may be used by all threads, and what is written
+ * to here after an object's making is written under its critical section or by one atomic exchange, so the module needs
+ * no global lock. */
+#ifndef SHPY_MODULE_H
+#define SHPY_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <shoal/shoal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#if PY_VERSION_HEX < 0x030a0000
+static inline PyObject *Py_NewRef(PyObject *object)
+{
+    Py_INCREF(object);
+    return object;
+}
+static inline PyObject *Py_XNewRef(PyObject *object)
+{
+    Py_XINCREF(object);
+    return object;
+}
+#endif
+
+struct shpy_encoder;
+
+struct shpy_state {
+    PyTypeObject *queue_type;
+    PyTypeObject *sink_type;
+    PyTypeObject *registry_type;
+    PyTypeObject *block_type;
+    PyTypeObject *part_type;
+    PyObject *empty; /* queue.Empty */
+    PyObject *full;  /* queue.Full */
+    PyObject *pickler_type;
+    PyObject *loads;
+    PyObject *registry; /* the pickler's dispatch table (pickler.c) */
+    _Atomic(struct shpy_encoder *) spare_encoder;
+};
+
+extern struct PyModuleDef shpy_module;
+
+/* The state of the module whose type this is, or is a subclass of. */
+struct shpy_state *shpy_state_of(PyTypeObject *type);
+
+/* error.c: the one place where a code of the core becomes an exception. Both return NULL. `doing` begins the text. */
+PyObject *shpy_error_raise(int code, const char *doing);
+
+/* wait.c */
+
+/* How long to wait, from Python's arguments: 0 where block is false, else timeout in seconds, None for ever. -1 with an
+ * exception. NULL stands for the default: block, for ever. */
+int shpy_wait_parse(PyObject *block, PyObject *timeout, int64_t *ret_timeout);
+
+/* Call the core until it is done: at first without waiting, then in slices, without the interpreter's lock; signal
+ * handlers run between them. The core's answer; -EINTR where a handler raised: the exception is set. */
+typedef int shpy_wait_call(void *context, int64_t timeout);
+int shpy_wait(shpy_wait_call *call, void *context, int64_t timeout);
+
+/* Split the arguments of a method (names, in order) into values: NULL where one is not given. -1 with an exception. */
+int shpy_arguments(const char *function, const char *const *names, Py_ssize_t count, PyObject *const *args,
+                   Py_ssize_t nargs, PyObject *kwnames, PyObject **ret_values);
+
+/* Types that the files add; and functions of the module. */
+int shpy_pickler_add(PyObject *module, struct shpy_state *state);
+void shpy_pickler_clear(struct shpy_state *state);
+int shpy_queue_add(PyObject *module, struct shpy_state *state);
+extern PyMethodDef shpy_family_methods[];
+
+/* Make a heap type of the module's and add it under its name. */
+PyTypeObject *shpy_type_add(PyObject *module, PyType_Spec *spec);
+
+#endif
