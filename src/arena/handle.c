@@ -89,6 +89,7 @@ int sh_handle_enter_slowly(const struct sh_handle *handle)
 
     if (r < 0)
         return r;
+    sh_thread_self();
     /* Entering attached this process to the object, unless it was gone; while attached, it stays. */
     if (!sh_object_is(handle->object, handle->kind, handle->generation))
         return -ESTALE;

@@ -42,13 +42,18 @@ void sh_handle_free(struct sh_handle *handle);
 
 int sh_handle_enter_slowly(const struct sh_handle *handle);
 
+/* Whether a call on this object can begin: the process is attached, and the object known to be there. */
+static inline int sh_handle_is_entered(const struct sh_handle *handle)
+{
+    uint32_t epoch = sh_load_relaxed(sh_thread_epoch);
+    return sh_likely(sh_load_relaxed(&handle->epoch) == epoch) && sh_likely(sh_thread_state.epoch == epoch);
+}
+
 /* Begin a call on this object: attach the process where it is a forked child that has not, and see that the object is
  * still there. After it sh_thread_state is this thread's. */
 static inline int sh_handle_enter(const struct sh_handle *handle)
 {
-    if (sh_likely(sh_load_relaxed(&handle->epoch) == sh_thread_process_epoch()))
-        return 0;
-    return sh_handle_enter_slowly(handle);
+    return sh_handle_is_entered(handle) ? 0 : sh_handle_enter_slowly(handle);
 }
 
 #endif

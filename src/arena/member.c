@@ -204,6 +204,12 @@ int sh_member_watch(uint32_t tag, _Atomic uint32_t **ret_word, uint32_t *ret_val
     return 0;
 }
 
+_Atomic uint32_t *sh_member_life(uint32_t tag)
+{
+    struct sh_member *slot = slot_of(tag);
+    return slot ? sh_mutex_word(&slot->life) : NULL;
+}
+
 uint32_t sh_member_count(void)
 {
     uint32_t top = sh_load_relaxed(&sh_arena.shared->member_top);

@@ -97,6 +97,9 @@ pid_t sh_member_pid(uint32_t tag);
  * -ESRCH where it is dead already, -EAGAIN where its life is nobody's for the moment: look again soon. */
 int sh_member_watch(uint32_t tag, _Atomic uint32_t **ret_word, uint32_t *ret_value);
 
+/* That word alone; NULL for what is no tag. */
+_Atomic uint32_t *sh_member_life(uint32_t tag);
+
 /* How many are attached. */
 uint32_t sh_member_count(void);
 

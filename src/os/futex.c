@@ -13,46 +13,49 @@
 /* How long a sleep on two words lasts where the kernel can only watch one of them. */
 #define FALLBACK_NAP 5000000
 
+/* The deadline as the kernel wants it: NULL where it never comes. */
+static struct timespec *limit_of(int64_t deadline, struct timespec *storage)
+{
+    if (deadline == SH_DEADLINE_NEVER)
+        return NULL;
+    *storage = deadline > 0 ? sh_clock_timespec(deadline) : (struct timespec){0};
+    return storage;
+}
+
 int sh_futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t mask, int64_t deadline)
 {
-    struct timespec until = {0};
-    struct timespec *limit = NULL;
+    struct timespec storage;
+    long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, limit_of(deadline, &storage), NULL, mask);
 
-    if (deadline != SH_DEADLINE_NEVER) {
-        if (deadline > 0)
-            until = sh_clock_timespec(deadline);
-        limit = &until;
-    }
-    long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, limit, NULL, mask);
     return r < 0 ? -errno : 0;
 }
 
-int sh_futex_wait_two(_Atomic uint32_t *word, uint32_t value, _Atomic uint32_t *other, uint32_t other_value,
-                      int64_t deadline)
+/* Sleep on the first alone, and look at the others now and then. */
+static int nap(const struct sh_futex_place *places, unsigned count, int64_t deadline)
+{
+    for (unsigned i = 1; i < count; i++)
+        if (sh_load_acquire(places[i].word) != places[i].value)
+            return -EAGAIN;
+    int64_t end = sh_clock_now() + FALLBACK_NAP;
+    int r = sh_futex_wait(places[0].word, places[0].value, SH_FUTEX_ALL, end < deadline ? end : deadline);
+    return r == -ETIMEDOUT && end < deadline ? 0 : r;
+}
+
+int sh_futex_wait_any(const struct sh_futex_place *places, unsigned count, int64_t deadline)
 {
 #ifdef SYS_futex_waitv
-    struct futex_waitv words[2] = {
-        {.val = value, .uaddr = (uintptr_t)word, .flags = FUTEX_32},
-        {.val = other_value, .uaddr = (uintptr_t)other, .flags = FUTEX_32},
-    };
-    struct timespec until = {0};
-    struct timespec *limit = NULL;
+    struct futex_waitv words[SH_FUTEX_PLACES_MAX] = {0};
+    struct timespec storage;
 
-    if (deadline != SH_DEADLINE_NEVER) {
-        if (deadline > 0)
-            until = sh_clock_timespec(deadline);
-        limit = &until;
-    }
-    if (syscall(SYS_futex_waitv, words, 2, 0, limit, CLOCK_MONOTONIC) >= 0)
-        return 0;
-    if (errno != ENOSYS)
+    for (unsigned i = 0; i < count; i++)
+        words[i] = (struct futex_waitv){.val = places[i].value, .uaddr = (uintptr_t)places[i].word, .flags = FUTEX_32};
+    long r = syscall(SYS_futex_waitv, words, count, 0, limit_of(deadline, &storage), CLOCK_MONOTONIC);
+    if (r >= 0)
+        return (int)r;
+    if (errno != ENOSYS && errno != EPERM) /* EPERM: a container's filter that does not know the call */
         return -errno;
 #endif
-    if (sh_load_acquire(other) != other_value)
-        return -EAGAIN;
-    int64_t nap = sh_clock_now() + FALLBACK_NAP;
-    int r = sh_futex_wait(word, value, SH_FUTEX_ALL, nap < deadline ? nap : deadline);
-    return r == -ETIMEDOUT && nap < deadline ? 0 : r;
+    return nap(places, count, deadline);
 }
 
 int sh_futex_wake(_Atomic uint32_t *word, uint32_t mask, int count)

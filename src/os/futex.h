@@ -13,10 +13,18 @@
  * -ETIMEDOUT, -EINTR after a signal handler that does not restart. */
 int sh_futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t mask, int64_t deadline);
 
-/* The same on two words at once, with all mask bits. Kernels before 5.16 cannot: there it sleeps on the first alone,
- * for a few milliseconds at most, and returns 0. */
-int sh_futex_wait_two(_Atomic uint32_t *word, uint32_t value, _Atomic uint32_t *other, uint32_t other_value,
-                      int64_t deadline);
+/* One of several words to sleep on, while it has this value. */
+struct sh_futex_place {
+    _Atomic uint32_t *word;
+    uint32_t value;
+};
+
+#define SH_FUTEX_PLACES_MAX 9
+
+/* Sleep while all of these words have their values, with all mask bits: the index of the one that it was woken by, or
+ * an error as above. Kernels before 5.16 cannot: there it sleeps on the first alone, for a few milliseconds at most,
+ * and returns 0. */
+int sh_futex_wait_any(const struct sh_futex_place *places, unsigned count, int64_t deadline);
 
 /* Wake up to count sleepers; returns how many. */
 int sh_futex_wake(_Atomic uint32_t *word, uint32_t mask, int count);
