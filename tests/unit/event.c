@@ -166,7 +166,7 @@ TEST(a_waiter_that_dies_leaves_nothing)
     board_unmap(board);
 }
 
-/* Who sets it dies after the flag is set, and before anybody has been woken: the kernel wakes one, and they each other. */
+/* It dies after the flag is set and before anybody has been woken: the kernel wakes one, and the waiters each other. */
 TEST(a_setter_that_dies_before_it_wakes_anybody_has_woken_all)
 {
     enum { COUNT = 5 };
