@@ -24,7 +24,8 @@
 
 /* Header of a slab, at its span's begin. Everything but owners, committed and maybe_free is written before the span is
  * published and never changes. owners[i] is as told above; committed[i] (only where `paged`) is written by the block's
- * owner: 1 where the block's pages are reserved. maybe_free is a hint: 0 where a whole scan found nothing. */
+ * owner: 1 where the block's pages are reserved. maybe_free is a hint: 0 where a whole scan found nothing. owners begin
+ * a cache line: what is before them is read for each block by everybody, and hardly ever written. */
 struct sh_slab {
     uint64_t next; /* offset of the next older slab of its class; 0: none */
     uint64_t block_size;
@@ -34,7 +35,7 @@ struct sh_slab {
     uint32_t ordinal; /* how many slabs its class had before it */
     uint32_t paged;   /* blocks are reserved one by one, else all with the slab */
     _Atomic uint32_t maybe_free;
-    _Atomic uint32_t owners[]; /* then: _Atomic uint8_t committed[blocks], where paged */
+    _Alignas(SH_CACHE_LINE) _Atomic uint32_t owners[]; /* then: _Atomic uint8_t committed[blocks], where paged */
 };
 
 struct sh_block {
