@@ -64,6 +64,24 @@ static uint32_t taken_by(struct sh_queue_join *join, uint32_t slot)
     return sh_load_acquire(&join->got[slot]) - sh_load_relaxed(&join->done_by[slot]);
 }
 
+/* Whose message is said done: this process's where it has taken one, else anybody's, else nobody's. The word is held.
+ */
+static int find_taker(struct sh_queue_join *join, uint32_t *ret_slot)
+{
+    uint32_t top = sh_load_relaxed(&sh_arena.shared->member_top);
+
+    *ret_slot = sh_member_slot(sh_member_tag());
+    if (taken_by(join, *ret_slot))
+        return 1;
+    for (uint32_t slot = 0; slot < top; slot++) {
+        if (taken_by(join, slot)) {
+            *ret_slot = slot;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int shoal_queue_task_done(shoal_queue *queue)
 {
     if (!queue)
@@ -74,12 +92,13 @@ int shoal_queue_task_done(shoal_queue *queue)
     if (r < 0)
         return r;
     struct sh_queue_join *join = queue->shared->join;
-    uint32_t slot = sh_member_slot(sh_member_tag());
     lock(join);
-    if (unfinished(queue->shared) == 0)
+    if (unfinished(queue->shared) == 0) {
         r = -EINVAL;
-    else
-        count_done(join, slot, 1, taken_by(join, slot) ? 1 : 0);
+    } else {
+        uint32_t slot, own = (uint32_t)find_taker(join, &slot);
+        count_done(join, slot, 1, own);
+    }
     unlock(queue->shared);
     return r;
 }
@@ -128,7 +147,7 @@ void sh_queue_bury_getter(struct sh_queue_shared *queue, uint32_t tag)
         return;
     lock(queue->join);
     uint32_t taken = taken_by(queue->join, slot);
-    if (taken)
-        count_done(queue->join, slot, taken, taken);
+    if (taken) /* others may have said done more than they took, and so for it */
+        count_done(queue->join, slot, sh_min(taken, unfinished(queue)), taken);
     unlock(queue);
 }
