@@ -2,6 +2,7 @@
 #include "queue/queue.h"
 
 #include "arena/block.h"
+#include "base/crash.h"
 #include "os/clock.h"
 #include "queue/join.h"
 #include "queue/poll.h"
@@ -128,11 +129,12 @@ int shoal_queue_close(shoal_queue *queue)
     int r = sh_arena_enter();
     if (r < 0)
         return r;
-    sh_queue_lock_tail(queue->shared);
-    sh_store_release(&queue->shared->closed, 1);
-    sh_word_unlock_all(&queue->shared->tail_word, SH_WORD_DATA);
-    sh_queue_wake_all(queue->shared);
-    sh_queue_signal(queue->shared);
+    sh_queue_lock_head(queue->shared);
+    if (sh_load_relaxed(&queue->shared->closed) == SH_QUEUE_OPEN)
+        sh_store_release(&queue->shared->closed, SH_QUEUE_CLOSING); /* pairs with the load in refuses */
+    SH_CRASH_POINT(queue_closing);
+    sh_word_unlock_all(&queue->shared->head_word, SH_WORD_DATA);
+    sh_queue_refuses(queue->shared);
     return 0;
 }
 
@@ -177,6 +179,8 @@ static int put(struct sh_queue_shared *queue, const struct sh_queue_in *in, int6
     sh_queue_pass_room(queue, &wait);
     if (r == 0)
         sh_queue_signal(queue);
+    else if (r == -EPIPE)
+        sh_queue_refuses(queue);
     return r;
 }
 
@@ -187,7 +191,7 @@ static int admit(struct sh_queue_shared *queue, uint64_t size, int64_t timeout)
         return -EMSGSIZE;
     if (size > sh_arena.shared->reserve)
         return -ENOMEM;
-    if (sh_load_acquire(&queue->closed))
+    if (sh_queue_refuses(queue))
         return -EPIPE;
     return timeout <= 0 && !sh_queue_has_room(queue, size) ? -EAGAIN : 0;
 }
@@ -258,6 +262,8 @@ static ssize_t put_run(struct sh_queue_shared *queue, const struct shoal_bytes *
     sh_word_unlock(&queue->tail_word);
     if (done > 0)
         sh_queue_signal(queue);
+    else if (done < 0)
+        sh_queue_refuses(queue);
     return done;
 }
 
@@ -488,5 +494,5 @@ int shoal_queue_size(const shoal_queue *queue, uint64_t *ret_items, uint64_t *re
 
 int shoal_queue_is_closed(const shoal_queue *queue)
 {
-    return queue ? sh_load_acquire(&queue->shared->closed) != 0 : -EINVAL;
+    return queue ? sh_load_acquire(&queue->shared->closed) == SH_QUEUE_CLOSED : -EINVAL;
 }

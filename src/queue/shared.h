@@ -60,6 +60,11 @@ struct sh_queue_poller {
     _Atomic uint32_t signalled;
 };
 
+/* How far closing has come. Two words have sleepers to wake, and a death is noticed at one of them only: so CLOSING is
+ * set under head_word, and CLOSED under tail_word, by the closer, or by whoever finds CLOSING when the closer has died.
+ * From CLOSING on nothing goes in; from CLOSED on getters are told the end. Who is woken wakes the next. */
+enum sh_queue_closed { SH_QUEUE_OPEN, SH_QUEUE_CLOSING, SH_QUEUE_CLOSED };
+
 struct sh_queue_shared {
     struct sh_object object;
     /* Never change. */
@@ -67,7 +72,7 @@ struct sh_queue_shared {
     uint32_t max_items; /* 0: no bound */
     uint64_t max_bytes; /* 0: no bound */
 
-    _Atomic uint32_t closed;  /* set once, under tail_word */
+    _Atomic uint32_t closed;  /* enum sh_queue_closed; only goes up */
     _Atomic uint32_t pollers; /* how many slots of poller were ever used */
 
     /* Producers, under tail_word. seen_head is a copy of head, so that head's line need not be read for every put. */

@@ -1,8 +1,10 @@
 /* wait.c - waiting for a message or for room. */
 #include "queue/wait.h"
 
+#include "base/crash.h"
 #include "os/clock.h"
 #include "os/cpu.h"
+#include "queue/poll.h"
 #include "queue/side.h"
 
 #include <errno.h>
@@ -96,9 +98,23 @@ static int message_is_there(struct sh_queue_shared *queue, uint64_t unused)
     return sh_queue_has_message(queue);
 }
 
+int sh_queue_refuses(struct sh_queue_shared *queue)
+{
+    uint32_t closed = sh_load_acquire(&queue->closed);
+
+    if (sh_unlikely(closed == SH_QUEUE_CLOSING)) {
+        sh_queue_lock_tail(queue);
+        sh_store_release(&queue->closed, SH_QUEUE_CLOSED);
+        SH_CRASH_POINT(queue_closed);
+        sh_word_unlock_all(&queue->tail_word, SH_WORD_DATA);
+        sh_queue_signal(queue);
+    }
+    return closed != SH_QUEUE_OPEN;
+}
+
 int sh_queue_wait_message(struct sh_queue_shared *queue, struct sh_queue_wait *wait)
 {
-    int is_closed = sh_load_acquire(&queue->closed) != 0; /* before the look for a message: none comes after it */
+    int is_closed = sh_queue_refuses(queue); /* before the look for a message: none comes after it */
 
     if (sh_queue_has_message(queue))
         return 0;
@@ -112,7 +128,7 @@ int sh_queue_wait_message(struct sh_queue_shared *queue, struct sh_queue_wait *w
 
 int sh_queue_wait_room(struct sh_queue_shared *queue, struct sh_queue_wait *wait, uint64_t size)
 {
-    if (sh_load_acquire(&queue->closed))
+    if (sh_queue_refuses(queue))
         return -EPIPE;
     if (sh_queue_has_room(queue, size))
         return 0;
@@ -124,12 +140,12 @@ int sh_queue_wait_room(struct sh_queue_shared *queue, struct sh_queue_wait *wait
 
 void sh_queue_pass_message(struct sh_queue_shared *queue, const struct sh_queue_wait *wait)
 {
-    if (wait->slept && sh_queue_has_message(queue))
+    if (wait->slept && (sh_queue_has_message(queue) || sh_load_acquire(&queue->closed)))
         sh_word_pass(&queue->tail_word, SH_WORD_DATA);
 }
 
 void sh_queue_pass_room(struct sh_queue_shared *queue, const struct sh_queue_wait *wait)
 {
-    if (wait->slept && sh_queue_has_room(queue, 1))
+    if (wait->slept && (sh_queue_has_room(queue, 1) || sh_load_acquire(&queue->closed)))
         sh_word_pass(&queue->head_word, SH_WORD_DATA);
 }

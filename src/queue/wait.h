@@ -19,7 +19,11 @@ int sh_queue_wait_message(struct sh_queue_shared *queue, struct sh_queue_wait *w
 /* Wait until there may be room for a message of this size: as above; -EPIPE where the queue is closed. */
 int sh_queue_wait_room(struct sh_queue_shared *queue, struct sh_queue_wait *wait, uint64_t size);
 
-/* After taking, or putting: where this call was among the sleepers, and there is more for others, wake one. */
+/* Whether no more may be put; finishes what a dead closer had begun. Nothing is held. */
+int sh_queue_refuses(struct sh_queue_shared *queue);
+
+/* After taking, or putting: where this call was among the sleepers, and there is more for others, or the end to be
+ * told, wake one. */
 void sh_queue_pass_message(struct sh_queue_shared *queue, const struct sh_queue_wait *wait);
 void sh_queue_pass_room(struct sh_queue_shared *queue, const struct sh_queue_wait *wait);
 
