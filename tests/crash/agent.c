@@ -367,13 +367,14 @@ static void await_sleepers(int64_t since, bool roused)
     }
 }
 
-static void wake_sleepers(void)
+static void wake_sleepers(int64_t ended)
 {
     int64_t killed = atomic_load(&crash_board->report.killed_at);
+    int64_t died = atomic_load(&crash_board->died);
 
     if (!crash_board->test->sleepers)
         return;
-    await_sleepers(killed ? killed : atomic_load(&crash_board->died), false);
+    await_sleepers(killed ? killed : died ? died : ended, false);
     if (crash_board->test->rouse) {
         int64_t roused = step_now();
         crash_board->test->rouse();
@@ -399,7 +400,7 @@ _Noreturn void crash_agent(void)
         crash_trace(victim);
     await_victim();
     atomic_store(&crash_board->phase, PHASE_WAKE);
-    wake_sleepers();
+    wake_sleepers(step_now());
     atomic_store(&crash_board->phase, PHASE_CHECK);
     test->check();
     _exit(0);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define MODES_DEFAULT "instruction,state,asleep"
-#define POINTS_DEFAULT 1000
+#define POINTS_DEFAULT 500
 #define STEPS_DEFAULT 100000
 
 struct options {

@@ -281,13 +281,13 @@ static bool is_chosen(const struct step_point *point, enum crash_mode mode, size
     return point->turn <= FIRST_TURNS || (*further)++ % stride == 0;
 }
 
-/* Kill at one point of the record: by a breakpoint, or, where the victim does not come by there in time, by counting.
- */
+/* Kill at one point of the record: by a breakpoint, or, where the victim does not come by there, by counting; but how
+ * often it goes round a loop (a spin) may differ each time. */
 static void sweep_point(const struct crash_case *test, enum crash_mode mode, uint64_t at, struct crash_result *result)
 {
     run_point(test, mode, RUN_BREAK, at);
     bool failed = tally(at, result);
-    if (died_there() || failed)
+    if (died_there() || failed || crash_record->point[at - 1].turn > FIRST_TURNS)
         return;
     run_point(test, mode, RUN_COUNT, at);
     tally(at, result);
