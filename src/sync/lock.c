@@ -26,7 +26,8 @@
 #include <stddef.h>
 
 #define ALL_FLAGS (SHOAL_LOCK_RECURSIVE | SHOAL_LOCK_ANY_RELEASE)
-#define SPINS 40 /* looks before a sleep: about two microseconds */
+#define PAUSES_FIRST 4  /* before the first look at a held lock, and before the last: twice as many each time, */
+#define PAUSES_LAST 128 /* a few microseconds in all; for the reason see os/word.c */
 #define MOST_HELD UINT32_MAX
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of state is its first");
@@ -152,13 +153,14 @@ static int wait_for(struct sh_lock_shared *shared, const struct sh_thread *self,
 /* Take the lock if it comes free soon: its holders may be quick. */
 static int spin_for(struct sh_lock_shared *shared, const struct sh_thread *self, int *ret_outcome)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (int pauses = PAUSES_FIRST; pauses <= PAUSES_LAST; pauses *= 2) {
+        for (int i = 0; i < pauses; i++)
+            sh_pause();
         uint64_t state = sh_load_relaxed(&shared->state);
         if (!is_held(state) && try_take(shared, self, state)) {
             *ret_outcome = outcome(state);
             return 1;
         }
-        sh_pause();
     }
     return 0;
 }
