@@ -3,12 +3,12 @@ PREFIX ?= /usr/local
 BUILD = build
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup demo test quick sanitize bench stress install tidy format clean help
+.PHONY: all setup demo test quick sanitize bench conformance stress install tidy format clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
-	@echo "The library is in $(BUILD)/src. See \`make help\`."
+	@echo "The library is in $(BUILD)/src, the Python package in .venv. See \`make help\`."
 
 setup:
 	@tools/setup
@@ -35,6 +35,9 @@ sanitize:
 bench: $(BUILD)/build.ninja
 	@tools/bench $(if $(QUICK),--quick)
 
+conformance: $(BUILD)/build.ninja
+	@tools/conformance $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(METHODS),--methods $(METHODS))
+
 stress: all
 	@meson test -C $(BUILD) --benchmark --suite stress --verbose
 
@@ -60,6 +63,7 @@ help:
 	@echo "make quick      run the unit tests and the static checks alone"
 	@echo "make sanitize   run the tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make bench      measure, side by side with the alternatives"
+	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork for a part)"
 	@echo "make stress     the long runs: kills at random, for minutes"
 	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"
 	@echo "make tidy       run clang-tidy; make format: run clang-format"

@@ -18,12 +18,12 @@ def run_path(path):
     sys.path[0] = os.path.dirname(os.path.abspath(path))
     with io.open_code(path) as file:
         code = compile(file.read(), path, "exec")
-    main = sys.modules["__main__"]
-    for name in [name for name in vars(main) if not name.startswith("__")]:
-        delattr(main, name)
-    main.__dict__.update(__file__=path, __spec__=None, __package__=None, __cached__=None, __doc__=None,
-                         __loader__=importlib.machinery.SourceFileLoader("__main__", path))
-    exec(code, main.__dict__)
+    names = sys.modules["__main__"].__dict__
+    own = dict(__name__="__main__", __file__=path, __spec__=None, __package__=None, __cached__=None, __doc__=None,
+               __loader__=importlib.machinery.SourceFileLoader("__main__", path), __builtins__=names["__builtins__"])
+    names.clear()  # this module's: what runs here has all it needs
+    names.update(own)
+    exec(code, names)
 
 
 def main():

@@ -1,0 +1,26 @@
+# What the processes have found out comes back through a queue: as many gets as puts.
+import time
+
+import shoal as multiprocessing
+
+
+def job(q, a):
+    time.sleep(3)
+    q.put(a)
+
+
+if __name__ == "__main__":
+    start = time.time()
+    q = multiprocessing.Queue()
+    p1 = multiprocessing.Process(target=job, args=(q, 1))
+    p2 = multiprocessing.Process(target=job, args=(q, 2))
+    p1.start()
+    p2.start()
+    p1.join()
+    p2.join()
+    end = time.time()
+    res1 = q.get()
+    res2 = q.get()
+    print(res1, res2)
+    end = time.time()
+    print("run time is %s" % (end - start))

@@ -1,0 +1,56 @@
+"""The package has what multiprocessing has, under the same names."""
+
+import importlib
+import inspect
+import multiprocessing
+import pkgutil
+
+import pytest
+import shoal
+
+NOT_HERE = {"popen_spawn_win32", "dummy.connection"}
+
+
+def test_exports_all_that_multiprocessing_exports():
+    assert sorted(shoal.__all__) == sorted(multiprocessing.__all__)
+    for name in shoal.__all__:
+        assert getattr(shoal, name) is not None
+
+
+@pytest.mark.parametrize("name", sorted({module.name for module in pkgutil.iter_modules(multiprocessing.__path__)}
+                                        - NOT_HERE))
+def test_submodule_has_the_names_of_its_counterpart(name):
+    ours = importlib.import_module("shoal." + name)
+    theirs = importlib.import_module("multiprocessing." + name)
+    missing = [public for public in getattr(theirs, "__all__", ()) if not hasattr(ours, public)]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", [name for name in multiprocessing.__all__
+                                  if inspect.ismethod(getattr(multiprocessing, name))])
+def test_functions_take_the_same_arguments(name):
+    ours = inspect.signature(getattr(shoal, name))
+    theirs = inspect.signature(getattr(multiprocessing, name))
+    assert [(p.name, p.default, p.kind) for p in ours.parameters.values()] == \
+           [(p.name, p.default, p.kind) for p in theirs.parameters.values()]
+
+
+def test_contexts_and_processes_are_kinds_of_the_standard_ones():
+    for method in multiprocessing.get_all_start_methods():
+        ours, theirs = shoal.get_context(method), multiprocessing.get_context(method)
+        assert isinstance(ours, type(theirs)) and issubclass(ours.Process, theirs.Process)
+        assert ours.Process is not theirs.Process
+
+
+def test_start_method_is_one_for_both_packages(run):
+    program = "import shoal, multiprocessing\n" \
+              "shoal.set_start_method('spawn')\n" \
+              "print(multiprocessing.get_start_method(), shoal.get_start_method())\n" \
+              "multiprocessing.set_start_method('forkserver', force=True)\n" \
+              "print(shoal.get_context()._name)"
+    assert run(program)[0].split() == ["spawn", "spawn", "forkserver"]
+
+
+def test_unknown_start_method_is_refused():
+    with pytest.raises(ValueError, match="cannot find context"):
+        shoal.get_context("teleport")
