@@ -140,7 +140,9 @@ void sh_life_unfollow(void)
 
 void sh_life_descriptors(int ret_fds[SH_LIFE_DESCRIPTORS])
 {
+    pthread_mutex_lock(&mutex);
     ret_fds[0] = life.read;
     ret_fds[1] = life.write;
     ret_fds[2] = life.followed;
+    pthread_mutex_unlock(&mutex);
 }

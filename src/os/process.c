@@ -6,7 +6,7 @@
 #include "os/poll.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -51,19 +51,19 @@ int sh_process_open(pid_t pid)
     return fd < 0 ? -errno : fd;
 }
 
-/* Wait, in a forked child, until the parent opens the gate. A parent that dies before leaves a child that has done
- * nothing; it may see parent 0 where it has a pid namespace of its own. */
+/* Wait, in a forked child, until the gate is open. A parent that dies before leaves a child that has done nothing; it
+ * may see parent 0 where it has a pid namespace of its own. */
 static void await_gate(int gate, pid_t parent)
 {
     while (sh_poll_readable(gate, sh_clock_now() + GATE_LOOK) < 0) {
         pid_t now = getppid();
         if (now != parent && now != 0)
-            _exit(0);
+            raise(SIGKILL);
     }
 }
 
-/* Undo a start: the child has done nothing yet. */
-static void abandon(pid_t pid)
+/* Undo a start that has no pidfd: the child has done nothing yet. */
+static void abandon_pid(pid_t pid)
 {
     kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -72,7 +72,7 @@ static void abandon(pid_t pid)
 
 /* Between a child's end and the parent's pidfd_open another thread, or the kernel where SIGCHLD is ignored, might reap
  * it: so the child has to wait. */
-pid_t sh_process_fork(int *ret_pidfd)
+pid_t sh_process_fork_gated(int *ret_pidfd, int *ret_gate)
 {
     pid_t parent = getpid();
     int gate = eventfd(0, EFD_CLOEXEC);
@@ -86,14 +86,30 @@ pid_t sh_process_fork(int *ret_pidfd)
         return 0;
     }
     int r = pid < 0 ? -errno : sh_process_open(pid);
-    if (r >= 0)
-        eventfd_write(gate, 1);
-    else if (pid > 0)
-        abandon(pid);
-    close(gate);
-    if (r < 0)
+    if (r < 0) {
+        if (pid > 0)
+            abandon_pid(pid);
+        close(gate);
         return r;
+    }
     *ret_pidfd = r;
+    *ret_gate = gate;
+    return pid;
+}
+
+void sh_process_open_gate(int gate)
+{
+    eventfd_write(gate, 1);
+    close(gate);
+}
+
+pid_t sh_process_fork(int *ret_pidfd)
+{
+    int gate;
+    pid_t pid = sh_process_fork_gated(ret_pidfd, &gate);
+
+    if (pid > 0)
+        sh_process_open_gate(gate);
     return pid;
 }
 
@@ -103,10 +119,10 @@ static int prepare_spawn(posix_spawn_file_actions_t *actions, int fd)
 
     if (r)
         return -r;
-    r = posix_spawn_file_actions_adddup2(actions, fd, 3); /* clears close-on-exec, also where fd is 3 */
+    r = posix_spawn_file_actions_adddup2(actions, fd, SH_PROCESS_HANDED); /* clears close-on-exec, even from 3 to 3 */
 #ifdef SH_HAVE_CLOSEFROM
     if (r == 0)
-        r = posix_spawn_file_actions_addclosefrom_np(actions, 4);
+        r = posix_spawn_file_actions_addclosefrom_np(actions, SH_PROCESS_HANDED + 1);
 #endif
     if (r)
         posix_spawn_file_actions_destroy(actions);
@@ -127,11 +143,22 @@ pid_t sh_process_spawn(char *const *arguments, char *const *environment, int fd,
         return r;
     r = sh_process_open(pid);
     if (r < 0) {
-        abandon(pid);
+        abandon_pid(pid);
         return r;
     }
     *ret_pidfd = r;
     return pid;
+}
+
+void sh_process_abandon(int pidfd, pid_t pid)
+{
+    struct sh_process_end end;
+
+    sh_process_signal(pidfd, SIGKILL);
+    while (sh_poll_readable(pidfd, SH_DEADLINE_NEVER) < 0)
+        ;
+    sh_process_reap(pidfd, pid, &end);
+    close(pidfd);
 }
 
 int sh_process_signal(int pidfd, int signal)
@@ -212,6 +239,18 @@ int sh_process_reap(int pidfd, pid_t pid, struct sh_process_end *ret_end)
     return 0;
 }
 
+static struct sigaction on_interrupt;
+
+void sh_process_ignore_interrupt(void)
+{
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = SIG_IGN}, &on_interrupt);
+}
+
+void sh_process_heed_interrupt(void)
+{
+    sigaction(SIGINT, &on_interrupt, NULL);
+}
+
 void sh_process_flush(void)
 {
     fflush(stdout);
@@ -227,4 +266,15 @@ void sh_process_exit(int code)
 void sh_process_set_name(const char *name)
 {
     prctl(PR_SET_NAME, name);
+}
+
+void sh_process_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void sh_process_close_on_exec(int fd)
+{
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
 }

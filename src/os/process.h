@@ -19,9 +19,19 @@ struct sh_process_end {
  * -EMFILE, -ENFILE: then nothing has run in a child. */
 pid_t sh_process_fork(int *ret_pidfd);
 
-/* The program itself (/proc/self/exe) started again. fd is open in it as descriptor 3 and all others above 2 are
- * closed. Returns as sh_process_fork does in the parent, and the errors of exec. */
+/* The same with the gate in the caller's hands: the child waits until somebody who has *ret_gate, a descriptor, opens
+ * it (and dies by SIGKILL where its parent dies before). Opening closes the descriptor too. */
+pid_t sh_process_fork_gated(int *ret_pidfd, int *ret_gate);
+void sh_process_open_gate(int gate);
+
+/* The program itself (/proc/self/exe) started again. fd is open in it as descriptor SH_PROCESS_HANDED and all others
+ * above 2 are closed. Returns as sh_process_fork does in the parent, and the errors of exec; but the child runs at
+ * once. */
+#define SH_PROCESS_HANDED 3
 pid_t sh_process_spawn(char *const *arguments, char *const *environment, int fd, int *ret_pidfd);
+
+/* Undo a start: kill the child, wait for its end, reap it, close the pidfd. */
+void sh_process_abandon(int pidfd, pid_t pid);
 
 /* The pidfd of a process that cannot have been reaped meanwhile. -ESRCH. */
 int sh_process_open(pid_t pid);
@@ -34,6 +44,10 @@ int sh_process_signal(int pidfd, int signal);
  * nor the kernel (6.15 and later) remembers. */
 int sh_process_reap(int pidfd, pid_t pid, struct sh_process_end *ret_end);
 
+/* Do not end by SIGINT; end by it again, where this process did before. */
+void sh_process_ignore_interrupt(void);
+void sh_process_heed_interrupt(void);
+
 /* Write out what stdio holds of stdout and stderr: before a fork, so that it is not written twice. */
 void sh_process_flush(void);
 
@@ -43,5 +57,9 @@ void sh_process_exit(int code) __attribute__((noreturn));
 
 /* The name that ps shows; 15 bytes of it. */
 void sh_process_set_name(const char *name);
+
+/* Close a descriptor, where it is not negative; let exec close it. */
+void sh_process_close(int fd);
+void sh_process_close_on_exec(int fd);
 
 #endif
