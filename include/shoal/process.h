@@ -1,4 +1,7 @@
-/* process.h - start a function in a process of its own, watch it, end it. */
+/* process.h - start a function in a process of its own, watch it, end it.
+ *
+ * A process dies with the one that started it, at once and however that one ends, unless it is detached: join it where
+ * its work is to be finished. */
 #ifndef SHOAL_PROCESS_H
 #define SHOAL_PROCESS_H
 
@@ -16,13 +19,13 @@ enum shoal_start {
     SHOAL_START_DEFAULT,    /* what shoal_process_set_start chose, else fork */
     SHOAL_START_FORK,       /* a copy of this process: sees all its memory, costs little */
     SHOAL_START_FORKSERVER, /* a copy of a single-threaded process that was started from the program itself */
-    SHOAL_START_SPAWN,      /* the program itself started again: nothing is inherited */
+    SHOAL_START_SPAWN, /* the program itself started again: no memory is inherited, and of the descriptors 0 to 2 */
 };
 
 enum {
-    SHOAL_PROCESS_DAEMON = 1 << 0,   /* is terminated when this process ends in order (it dies with it in any case), and
-                                        may not start processes itself */
-    SHOAL_PROCESS_DETACHED = 1 << 1, /* goes on living when this process dies */
+    SHOAL_PROCESS_DAEMON = 1 << 0,   /* gets SIGTERM, and half a second for it, when this process ends in order, before
+                                        it dies with it; may not start processes itself */
+    SHOAL_PROCESS_DETACHED = 1 << 1, /* goes on living when this process dies; not together with the other */
 };
 
 struct shoal_process_options {
@@ -49,20 +52,24 @@ struct shoal_exit {
 
 SHOAL_BEGIN
 
-/* Name a function (a name of up to 63 bytes, not copied; a second function under a name is -EEXIST). */
+/* Name a function: a name of up to 63 bytes, not copied, is -EINVAL beyond that; a second function under a name is
+ * -EEXIST. */
 SHOAL_API int shoal_register(const char *name, void (*function)(void));
 
 /* The main-process guard: call it first in main of a program that uses forkserver or spawn. In the program it
- * returns 0; in a child that was started from the program it runs the child's function and never returns. A child
- * that reaches shoal_process_start without it gets -EPERM, so a program cannot start itself for ever. */
+ * returns 0; in a child that was started from the program it runs the child's function and never returns. Without it
+ * forkserver and spawn are -EPERM, and a child that has not come through it can start no process, so a program cannot
+ * start itself for ever. -EINVAL without arguments, -ENOMEM. */
 SHOAL_API int shoal_main(int argc, char **argv);
 
 /* Choose what SHOAL_START_DEFAULT means in this process and its children. */
 SHOAL_API int shoal_process_set_start(enum shoal_start start);
 
-/* Start function(argument) in a child; options may be NULL. -ENOENT where the way to start needs a name and function
- * has none; -EPERM from a daemon, or without shoal_main in a child; -EAGAIN or -ENOSPC where there are too many
- * processes; -ENOMEM. */
+/* Start function(argument) in a child; options may be NULL. The child ends with what function returns, having written
+ * out stdio, without running what was registered with atexit. A negative return means that function has not run and
+ * will not: -ENOENT where the way to start needs a name and function has none, here or in the program started again;
+ * -EPERM from a daemon, or without shoal_main; -EAGAIN or -ENOSPC where there are too many processes; -EMFILE, -ENFILE;
+ * -ECHILD where the program started again ended before it reached shoal_main; -ENOMEM. */
 SHOAL_API int shoal_process_start(const struct shoal_process_options *options, shoal_process_function *function,
                                   const void *argument, size_t size, shoal_process **ret_process);
 
@@ -72,16 +79,19 @@ SHOAL_API void shoal_process_free(shoal_process *process);
 SHOAL_API pid_t shoal_process_pid(const shoal_process *process);
 SHOAL_API const char *shoal_process_name(const shoal_process *process);
 
-/* A descriptor that becomes readable when the process ends (a pidfd). It belongs to the handle. */
+/* A descriptor that becomes readable when the process ends (a pidfd). It belongs to the handle. -ECHILD in a child
+ * that this process has started. */
 SHOAL_API int shoal_process_sentinel(const shoal_process *process);
 
-/* 1 while it runs, else 0. */
+/* 1 while it runs, else 0. This and what follows is -ECHILD in a process that did not start it. */
 SHOAL_API int shoal_process_is_alive(shoal_process *process);
 
-/* Wait for its end: 0, -EAGAIN, -ETIMEDOUT; -ECHILD in a process that did not start it. */
+/* Wait for its end: 0, -EAGAIN, -ETIMEDOUT; -EINTR after a signal handler has run. What it held of the family's
+ * memory and objects is given back then. */
 SHOAL_API int shoal_process_join(shoal_process *process, int64_t timeout);
 
-/* How it ended; -EAGAIN while it runs. */
+/* How it ended; -EAGAIN while it runs. -ECHILD too where the program has itself waited for it, or it was a forkserver's
+ * that was killed before it, and the kernel (before 6.15) does not remember. */
 SHOAL_API int shoal_process_exit(shoal_process *process, struct shoal_exit *ret_exit);
 
 /* SIGTERM; SIGKILL. 0 too where it has ended already. */
