@@ -16,8 +16,8 @@
  * than a second, a name with "shoal" in it in /dev/shm, /dev/mqueue or /tmp.
  *
  * What the library keeps for the life of a process is no leak: the family arena (a memfd whose name begins with
- * "shoal", and its mapping), a process named "shoal-server", the pipe by which processes die with this one
- * (os/life.h), and descriptors told to test_allow_fd.
+ * "shoal", and its mapping), a process named "shoal-server" and the connection to it, the pipe by which processes die
+ * with this one (os/life.h), and descriptors told to test_allow_fd.
  *
  *     unit-queue                  runs all tests of the file, and prints TAP
  *     unit-queue closed empty     those whose name has one of these words in it

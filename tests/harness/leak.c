@@ -69,24 +69,31 @@ void test_allow_fd(int fd)
         allowed_fds[fd / 64] |= 1ull << (fd % 64);
 }
 
-/* The pipe by which processes of the library die with each other. Programs that do not link it do not have it. */
-enum { LIFE_DESCRIPTORS = 3 };
+/* The pipe by which processes of the library die with each other, and the connection to the forkserver. Programs that
+ * do not link the process layer do not have them. */
+enum { LIFE_DESCRIPTORS = 3, SERVER_DESCRIPTORS = 2 };
 void sh_life_descriptors(int ret_fds[LIFE_DESCRIPTORS]);
+pid_t sh_server_descriptors(int ret_fds[SERVER_DESCRIPTORS]);
 #pragma weak sh_life_descriptors
+#pragma weak sh_server_descriptors
 
-static bool is_life_fd(int fd)
+static bool is_kept_fd(int fd)
 {
-    int fds[LIFE_DESCRIPTORS];
+    int fds[LIFE_DESCRIPTORS + SERVER_DESCRIPTORS] = {-1, -1, -1, -1, -1};
 
-    if (!sh_life_descriptors)
-        return false;
-    sh_life_descriptors(fds);
-    return fd == fds[0] || fd == fds[1] || fd == fds[2];
+    if (sh_life_descriptors)
+        sh_life_descriptors(fds);
+    if (sh_server_descriptors)
+        sh_server_descriptors(fds + LIFE_DESCRIPTORS);
+    for (int i = 0; i < LIFE_DESCRIPTORS + SERVER_DESCRIPTORS; i++)
+        if (fds[i] == fd)
+            return true;
+    return false;
 }
 
 static bool is_allowed_fd(int fd, const char *link)
 {
-    if (is_life_fd(fd))
+    if (is_kept_fd(fd))
         return true;
     if (strncmp(link, FAMILY_MEMFD, strlen(FAMILY_MEMFD)) == 0)
         return true;
