@@ -1,11 +1,12 @@
 /* poll.c - descriptors for poll, select and epoll.
  *
- * Each process that polls has a bell of its own (os/bell.h), named in one of the queue's slots. Whoever puts rings the
- * bells that are silent; whoever empties the queue silences them, and then looks once more, since a message may have
- * come between. The byte goes in before `signalled` says so, so a death in between leaves a bell that rings once too
- * often. A death after silencing and before the second look is mended when the dead process is buried. */
+ * Each process that polls has a bell of its own (os/bell.h), named in one of the queue's slots. All bells are rung and
+ * silenced under tail_word: rung before a message is committed, silenced where there is none. So whoever dies, and
+ * wherever, a bell that should ring does: one that rings for a message that never came, or was just taken, is silenced
+ * by the next get that finds nothing. The byte goes in before `signalled` says so, and comes out after it. */
 #include "queue/poll.h"
 
+#include "base/crash.h"
 #include "os/bell.h"
 #include "queue/side.h"
 
@@ -25,39 +26,63 @@ static pid_t poller_of(struct sh_queue_poller *poller, int *ret_fd)
     return *ret_fd < 0 ? 0 : sh_member_pid(owner);
 }
 
+/* The tail word is held. */
 static void ring(struct sh_queue_poller *poller)
 {
     int fd;
     pid_t pid = poller_of(poller, &fd);
 
-    if (pid && !sh_load_ordered(&poller->signalled) && sh_bell_ring(pid, fd) == 0)
-        sh_store_ordered(&poller->signalled, 1);
+    if (pid && !sh_load_relaxed(&poller->signalled) && sh_bell_ring(pid, fd) == 0) {
+        SH_CRASH_POINT(queue_rung);
+        sh_store_step(&poller->signalled, 1);
+    }
+}
+
+static uint32_t poller_count(struct sh_queue_shared *queue)
+{
+    return sh_min(sh_load_acquire(&queue->pollers), (uint32_t)SH_QUEUE_POLLERS);
 }
 
 void sh_queue_ring_pollers(struct sh_queue_shared *queue)
 {
-    uint32_t count = sh_min(sh_load_acquire(&queue->pollers), (uint32_t)SH_QUEUE_POLLERS);
+    uint32_t count = poller_count(queue);
 
     for (uint32_t i = 0; i < count; i++)
         ring(&queue->poller[i]);
 }
 
-void sh_queue_silence_pollers(struct sh_queue_shared *queue)
+/* Whether there may be a byte in the bell. In its own a process looks each time: who rang it may have died before he
+ * said so. */
+static int may_ring(struct sh_queue_poller *poller)
 {
-    uint32_t count = sh_min(sh_load_acquire(&queue->pollers), (uint32_t)SH_QUEUE_POLLERS);
+    return sh_load_relaxed(&poller->signalled) || sh_load_relaxed(&poller->owner) == sh_member_tag();
+}
 
-    if (is_readable(queue))
-        return;
-    for (uint32_t i = 0; i < count; i++) {
-        int fd;
-        pid_t pid = poller_of(&queue->poller[i], &fd);
-        if (!pid)
-            continue;
-        sh_store_ordered(&queue->poller[i].signalled, 0);
+static void silence(struct sh_queue_poller *poller)
+{
+    int fd;
+    pid_t pid = poller_of(poller, &fd);
+
+    if (pid && may_ring(poller)) {
+        sh_store_step(&poller->signalled, 0);
+        SH_CRASH_POINT(queue_silencing);
         sh_bell_silence(pid, fd);
     }
-    if (is_readable(queue))
-        sh_queue_ring_pollers(queue);
+}
+
+void sh_queue_silence_pollers(struct sh_queue_shared *queue)
+{
+    uint32_t count = poller_count(queue);
+    int any = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        any |= may_ring(&queue->poller[i]);
+    if (!any || is_readable(queue))
+        return;
+    sh_queue_lock_tail(queue);
+    for (uint32_t i = 0; i < count && !is_readable(queue); i++)
+        silence(&queue->poller[i]);
+    sh_word_unlock_all(&queue->tail_word, 0);
 }
 
 static int take_slot(struct sh_queue_shared *queue, struct sh_queue_poller **ret_poller)
@@ -111,8 +136,10 @@ int shoal_queue_fd(shoal_queue *queue)
     sh_store_ordered(&poller->fd, fd);
     queue->fd_epoch = sh_thread_process_epoch();
     sh_store_relaxed(&queue->fd, fd);
+    sh_queue_lock_tail(queue->shared);
     if (is_readable(queue->shared))
         ring(poller);
+    sh_word_unlock_all(&queue->shared->tail_word, 0);
     return fd;
 }
 
@@ -136,14 +163,10 @@ void sh_queue_stop_polling(shoal_queue *queue)
 
 void sh_queue_bury_poller(struct sh_queue_shared *queue, uint32_t tag)
 {
-    uint32_t count = sh_min(sh_load_acquire(&queue->pollers), (uint32_t)SH_QUEUE_POLLERS);
+    uint32_t count = poller_count(queue);
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t owner = tag;
-        if (sh_cas_ordered(&queue->poller[i].owner, &owner, 0))
-            continue;
-        sh_store_ordered(&queue->poller[i].signalled, 0);
-        if (is_readable(queue))
-            ring(&queue->poller[i]);
+        sh_cas_ordered(&queue->poller[i].owner, &owner, 0);
     }
 }

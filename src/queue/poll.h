@@ -7,14 +7,14 @@
 void sh_queue_ring_pollers(struct sh_queue_shared *queue);
 void sh_queue_silence_pollers(struct sh_queue_shared *queue);
 
-/* After a put, or a close: pollers' descriptors become readable. */
+/* Under tail_word, before messages are committed, or the end: pollers' descriptors become readable. */
 static inline void sh_queue_signal(struct sh_queue_shared *queue)
 {
-    if (sh_unlikely(sh_load_ordered(&queue->pollers) != 0))
+    if (sh_unlikely(sh_load_relaxed(&queue->pollers) != 0))
         sh_queue_ring_pollers(queue);
 }
 
-/* After a get: where the queue is empty they are no longer. */
+/* After a get, also one that found nothing: where the queue is empty they are no longer. Nothing is held. */
 static inline void sh_queue_unsignal(struct sh_queue_shared *queue)
 {
     if (sh_unlikely(sh_load_relaxed(&queue->pollers) != 0))
@@ -24,7 +24,7 @@ static inline void sh_queue_unsignal(struct sh_queue_shared *queue)
 /* This handle polls no more. */
 void sh_queue_stop_polling(shoal_queue *queue);
 
-/* A member died: it polls no more, and what it was to tell others is told. */
+/* A member died: it polls no more. */
 void sh_queue_bury_poller(struct sh_queue_shared *queue, uint32_t tag);
 
 #endif

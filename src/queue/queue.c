@@ -160,6 +160,7 @@ static int put(struct sh_queue_shared *queue, const struct sh_queue_in *in, int6
         if (sh_load_relaxed(&queue->closed)) {
             r = -EPIPE;
         } else {
+            sh_queue_signal(queue);
             r = sh_queue_append(queue, in, &spare_ring);
             if (r == -ENOBUFS)
                 next_units = sh_queue_next_units(queue);
@@ -177,9 +178,7 @@ static int put(struct sh_queue_shared *queue, const struct sh_queue_in *in, int6
     if (sh_unlikely(spare_ring != 0))
         sh_block_free(spare_ring);
     sh_queue_pass_room(queue, &wait);
-    if (r == 0)
-        sh_queue_signal(queue);
-    else if (r == -EPIPE)
+    if (r == -EPIPE)
         sh_queue_refuses(queue);
     return r;
 }
@@ -257,12 +256,12 @@ static ssize_t put_run(struct sh_queue_shared *queue, const struct shoal_bytes *
     ssize_t done = -EPIPE;
 
     sh_queue_lock_tail(queue);
-    if (!sh_load_relaxed(&queue->closed))
-        done = (ssize_t)sh_queue_append_many(queue, messages, count);
-    sh_word_unlock(&queue->tail_word);
-    if (done > 0)
+    if (!sh_load_relaxed(&queue->closed)) {
         sh_queue_signal(queue);
-    else if (done < 0)
+        done = (ssize_t)sh_queue_append_many(queue, messages, count);
+    }
+    sh_word_unlock(&queue->tail_word);
+    if (done < 0)
         sh_queue_refuses(queue);
     return done;
 }
@@ -308,6 +307,8 @@ int sh_queue_await_message(struct sh_queue_shared *queue, int64_t timeout)
     while (r == 0 && !sh_queue_has_message(queue))
         r = sh_queue_wait_message(queue, &wait);
     sh_queue_pass_message(queue, &wait); /* it stays for others to take */
+    if (r < 0)
+        sh_queue_unsignal(queue);
     return r;
 }
 
@@ -328,7 +329,7 @@ static int get(struct sh_queue_shared *queue, struct sh_queue_out *out, int bloc
             break;
     }
     sh_queue_pass_message(queue, &wait);
-    if (r == 0)
+    if (r != -EMSGSIZE)
         sh_queue_unsignal(queue);
     return r;
 }
@@ -402,7 +403,7 @@ ssize_t shoal_queue_get_many(shoal_queue *queue, void *buffer, size_t capacity, 
             break;
     }
     sh_queue_pass_message(queue->shared, &wait);
-    if (r > 0)
+    if (r != -EMSGSIZE)
         sh_queue_unsignal(queue->shared);
     return r;
 }

@@ -104,10 +104,10 @@ int sh_queue_refuses(struct sh_queue_shared *queue)
 
     if (sh_unlikely(closed == SH_QUEUE_CLOSING)) {
         sh_queue_lock_tail(queue);
+        sh_queue_signal(queue);
         sh_store_release(&queue->closed, SH_QUEUE_CLOSED);
         SH_CRASH_POINT(queue_closed);
         sh_word_unlock_all(&queue->tail_word, SH_WORD_DATA);
-        sh_queue_signal(queue);
     }
     return closed != SH_QUEUE_OPEN;
 }
