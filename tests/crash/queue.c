@@ -3,6 +3,7 @@
 #include "whole.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <shoal/queue.h>
 #include <stdio.h>
 #include <string.h>
@@ -127,6 +128,23 @@ static void setup_nothing(void)
 static void setup_joinable(void)
 {
     open_queue(SHOAL_QUEUE_JOINABLE, BOUND, SMALL, 2);
+}
+
+/* The agent has the queue's descriptor, and there are this many messages. */
+static void open_polled(int messages)
+{
+    open_queue(0, BOUND, SMALL, messages);
+    CRASH_UNLESS(CRASH_BROKEN, shoal_queue_fd(queue) >= 0);
+}
+
+static void setup_polled_empty(void)
+{
+    open_polled(0);
+}
+
+static void setup_polled(void)
+{
+    open_polled(1);
 }
 
 /* Unbounded; the next put must go on to a new ring. */
@@ -258,6 +276,11 @@ static void open_another(void)
     shoal_queue_open(&options, &another);
 }
 
+static void get_fd(void)
+{
+    shoal_queue_fd(queue);
+}
+
 static shoal_ref ref;
 
 static void attach(void)
@@ -323,6 +346,19 @@ static void sleep_in_get(unsigned index)
     ledger->taken_by_sleepers++;
 }
 
+static void sleep_in_poll(unsigned index)
+{
+    struct pollfd entry = {.fd = shoal_queue_fd(queue), .events = POLLIN};
+    int number;
+
+    (void)index;
+    CRASH_UNLESS(CRASH_BROKEN, entry.fd >= 0);
+    while ((number = try_get(0)) == -EAGAIN)
+        poll(&entry, 1, -1);
+    CRASH_UNLESS(CRASH_TORN, number >= VICTIMS);
+    ledger->taken_by_sleepers++;
+}
+
 static void sleep_in_put(unsigned index)
 {
     CRASH_RETURNS(try_put(AGENTS - 1 - (int)index, SHOAL_FOREVER), 0);
@@ -339,6 +375,17 @@ static void sleep_till_end(unsigned index)
 {
     (void)index;
     CRASH_RETURNS(try_get(SHOAL_FOREVER), -EPIPE);
+}
+
+static void poll_till_end(unsigned index)
+{
+    struct pollfd entry = {.fd = shoal_queue_fd(queue), .events = POLLIN};
+    int number;
+
+    (void)index;
+    while ((number = try_get(0)) == -EAGAIN)
+        poll(&entry, 1, -1);
+    CRASH_RETURNS(number, -EPIPE);
 }
 
 static uint64_t items(void)
@@ -479,6 +526,27 @@ static void check(void)
     end();
 }
 
+static int is_readable(void)
+{
+    struct pollfd entry = {.fd = shoal_queue_fd(queue), .events = POLLIN};
+    return poll(&entry, 1, 0) > 0;
+}
+
+/* The descriptor is readable while there are messages. It may be once too often, but not for good. */
+static void check_polled(void)
+{
+    CRASH_UNLESS(CRASH_STUCK, is_readable() || items() == 0);
+    drain();
+    for (int i = 0; i < 3 && is_readable(); i++)
+        CRASH_RETURNS(try_get(0), -EAGAIN);
+    CRASH_UNLESS(CRASH_TORN, !is_readable());
+    CRASH_RETURNS(try_put(1, 0), 0);
+    CRASH_UNLESS(CRASH_STUCK, is_readable());
+    CRASH_RETURNS(try_get(0), 1);
+    use();
+    end();
+}
+
 static void check_joinable(void)
 {
     uint64_t unfinished;
@@ -535,6 +603,13 @@ static const struct crash_case cases[] = {
      .sleep = sleep_in_get, .due = due_message, .rouse = rouse_getters, .check = check},
     {"put many, two wait", .sleepers = 2, .setup = setup_empty_small, .prepare = prepare, .operation = put_many,
      .sleep = sleep_in_get, .due = due_message, .rouse = rouse_getters, .check = check},
+    {"put, one polls", .sleepers = 1, .sleepers_first = 1, .setup = setup_empty_small, .prepare = prepare,
+     .operation = put, .sleep = sleep_in_poll, .due = due_message, .rouse = rouse_getters, .check = check},
+    {"close, two poll", .sleepers = 2, .setup = setup_empty_small, .prepare = prepare, .operation = close_queue,
+     .sleep = poll_till_end, .due = due_closed, .rouse = rouse_closed, .check = check_closed},
+    {"put, the agent polls", .setup = setup_polled_empty, .prepare = prepare, .operation = put, .check = check_polled},
+    {"get, the agent polls", .setup = setup_polled, .prepare = prepare, .operation = get, .check = check_polled},
+    {"get fd", .setup = setup_some_small, .prepare = prepare, .operation = get_fd, .check = check},
     {"loan", .setup = setup_empty_large, .prepare = prepare, .operation = loan, .check = check},
     {"send", .setup = setup_empty_large, .prepare = prepare_loan, .operation = send, .check = check},
     {"send, one waits", .sleepers = 1, .setup = setup_empty_large, .prepare = prepare_loan, .operation = send,

@@ -1,4 +1,4 @@
-/* watch.c - looks at another process from outside: does it sleep in a futex, how often did it sleep, has it ended. */
+/* watch.c - looks at another process from outside: does it sleep, how often did it sleep, has it ended. */
 #include "watch.h"
 
 #include "step.h"
@@ -18,6 +18,14 @@
 #define SYS_futex_waitv 449
 #endif
 #define SYS_FUTEX_WAIT 455 /* the call that waits on one word with flags, Linux 6.7 */
+
+/* System calls in which somebody sleeps until another process wakes him. */
+static const long sleeping_calls[] = {
+    SYS_futex, SYS_futex_waitv, SYS_FUTEX_WAIT, SYS_ppoll, SYS_epoll_pwait,
+#if defined(__x86_64__)
+    SYS_poll,  SYS_epoll_wait,
+#endif
+};
 
 static bool read_proc(pid_t pid, const char *file, char *text, size_t size)
 {
@@ -42,7 +50,10 @@ bool watch_asleep(pid_t pid)
     if (!read_proc(pid, "syscall", text, sizeof text))
         return false;
     long number = strtol(text, &end, 10);
-    if (end == text || (number != SYS_futex && number != SYS_futex_waitv && number != SYS_FUTEX_WAIT))
+    size_t i = 0;
+    while (i < sizeof sleeping_calls / sizeof *sleeping_calls && sleeping_calls[i] != number)
+        i++;
+    if (end == text || i == sizeof sleeping_calls / sizeof *sleeping_calls)
         return false;
     /* pid (name) state: S where it sleeps, t where a tracer stopped it. */
     if (!read_proc(pid, "stat", text, sizeof text))

@@ -1,4 +1,4 @@
-/* watch.h - looks at another process from outside: does it sleep in a futex, how often did it sleep, has it ended. */
+/* watch.h - looks at another process from outside: does it sleep, how often did it sleep, has it ended. */
 #ifndef CRASH_WATCH_H
 #define CRASH_WATCH_H
 
@@ -6,13 +6,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Whether the process sleeps in a futex wait now. One that was woken and waits for a processor does not. */
+/* Whether the process sleeps in a futex wait, or a poll, now. One that was woken and waits for a processor does not. */
 bool watch_asleep(pid_t pid);
 
 /* How often it has gone to sleep so far (voluntary context switches). */
 uint64_t watch_sleeps(pid_t pid);
 
-/* Whether it stays asleep in one and the same futex wait for this long (nanoseconds): nobody has woken it. */
+/* Whether it stays asleep in one and the same wait for this long (nanoseconds): nobody has woken it. */
 bool watch_sleeps_on(pid_t pid, int64_t time);
 
 /* Wait until the child ends, but not longer than time. 1 and *ret_status where it has ended and is reaped, else 0. */
