@@ -3,6 +3,7 @@ import weakref
 from queue import Empty, Full  # noqa: F401: as in multiprocessing.queues
 
 from . import _core
+from ._handle import Handle
 
 __all__ = ["Queue", "SimpleQueue", "JoinableQueue"]
 
@@ -85,8 +86,8 @@ class _Writer:
         self.closed = True
 
 
-class _Handle(_core.Queue):
-    """What all queues have in common: a handle that travels, in any message and at any time."""
+class _Handle(Handle, _core.Queue):
+    """What all queues have in common."""
 
     _reader = _writer = None
     _maxsize = _NO_BOUND
@@ -102,15 +103,6 @@ class _Handle(_core.Queue):
         ref, self._maxsize = state
         self._attach(ref, 0 if self._maxsize == _NO_BOUND else self._maxsize)
         self._made()
-
-    def __reduce__(self):
-        return _rebuild, (type(self), self.__getstate__())
-
-
-def _rebuild(cls, state):
-    queue = cls.__new__(cls)
-    queue.__setstate__(state)
-    return queue
 
 
 class Queue(_Handle):

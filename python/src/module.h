@@ -30,6 +30,8 @@ struct shpy_encoder;
 
 struct shpy_state {
     PyTypeObject *queue_type;
+    PyTypeObject *lock_type;
+    PyTypeObject *event_type;
     PyTypeObject *sink_type;
     PyTypeObject *registry_type;
     PyTypeObject *block_type;
@@ -65,10 +67,23 @@ int shpy_wait(shpy_wait_call *call, void *context, int64_t timeout);
 int shpy_arguments(const char *function, const char *const *names, Py_ssize_t count, PyObject *const *args,
                    Py_ssize_t nargs, PyObject *kwnames, PyObject **ret_values);
 
+/* ref.c: a shared object's name as bytes, and back: -1 without an exception where it is none. */
+PyObject *shpy_ref_write(const shoal_ref *ref);
+int shpy_ref_read(PyObject *object, shoal_ref *ret_ref);
+/* Raise for a state that is not one of these: NULL. */
+PyObject *shpy_ref_refuse(const char *what);
+
+/* For a table of methods: a function of another shape than PyCFunction. */
+#define SHPY_FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
+
 /* Types that the files add; and functions of the module. */
 int shpy_pickler_add(PyObject *module, struct shpy_state *state);
 void shpy_pickler_clear(struct shpy_state *state);
 int shpy_queue_add(PyObject *module, struct shpy_state *state);
+int shpy_lock_add(PyObject *module, struct shpy_state *state);
+int shpy_event_add(PyObject *module, struct shpy_state *state);
+/* The core's lock inside a Lock or RLock; NULL where the object is neither. */
+shoal_lock *shpy_lock_in(struct shpy_state *state, PyObject *object);
 extern PyMethodDef shpy_family_methods[];
 
 /* Make a heap type of the module's and add it under its name. */

@@ -88,18 +88,14 @@ static PyObject *queue_open(PyObject *object, PyObject *args)
 static PyObject *queue_attach(PyObject *object, PyObject *args)
 {
     struct queue *queue = (struct queue *)object;
-    const char *bytes;
-    Py_ssize_t size;
+    PyObject *name;
     unsigned long long max_items;
     shoal_ref ref;
 
-    if (!PyArg_ParseTuple(args, "y#K:_attach", &bytes, &size, &max_items))
+    if (!PyArg_ParseTuple(args, "OK:_attach", &name, &max_items))
         return NULL;
-    if (queue->queue || size != sizeof ref) {
-        PyErr_SetString(PyExc_ValueError, "not the state of a queue");
-        return NULL;
-    }
-    memcpy(&ref, bytes, sizeof ref);
+    if (queue->queue || shpy_ref_read(name, &ref) < 0)
+        return shpy_ref_refuse("a queue");
     int r = shoal_queue_attach(&ref, &queue->queue);
     if (r < 0)
         return shpy_error_raise(r, "Queue objects should only be shared between processes of one family");
@@ -116,9 +112,7 @@ static PyObject *queue_ref(PyObject *object, PyObject *unused)
     if (!queue->queue)
         return raise_closed(object);
     int r = shoal_queue_ref(queue->queue, &ref);
-    if (r < 0)
-        return shpy_error_raise(r, "this queue has no name");
-    return PyBytes_FromStringAndSize((const char *)&ref, sizeof ref);
+    return r < 0 ? shpy_error_raise(r, "this queue has no name") : shpy_ref_write(&ref);
 }
 
 struct put_call {
@@ -423,16 +417,14 @@ static PyObject *queue_get_closed(PyObject *object, void *unused)
     return PyBool_FromLong(((struct queue *)object)->closed);
 }
 
-#define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
-
 static PyMethodDef queue_methods[] = {
-    {"put", FASTCALL(queue_put), METH_FASTCALL | METH_KEYWORDS,
+    {"put", SHPY_FASTCALL(queue_put), METH_FASTCALL | METH_KEYWORDS,
      "put(obj, block=True, timeout=None)\n--\n\n"
      "Append an object. Waits for room in a queue with a maximum: timeout seconds at most, then queue.Full is raised.\n"
      "When it returns the object can be got, by any process of the family."},
     {"put_nowait", queue_put_nowait, METH_O,
      "put_nowait(obj, /)\n--\n\nAppend an object, or raise queue.Full where there is no room now."},
-    {"get", FASTCALL(queue_get), METH_FASTCALL | METH_KEYWORDS,
+    {"get", SHPY_FASTCALL(queue_get), METH_FASTCALL | METH_KEYWORDS,
      "get(block=True, timeout=None)\n--\n\n"
      "Take the oldest object, waiting for one: timeout seconds at most, then queue.Empty is raised."},
     {"get_nowait", queue_get_nowait, METH_NOARGS,

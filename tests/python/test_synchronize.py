@@ -1,0 +1,177 @@
+"""Locks, events and their kind: between processes, by their limits, and when their owner dies."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+
+import pytest
+import shoal
+
+
+def hold(lock, held, release):
+    with lock:
+        held.set()
+        release.wait(30)
+
+
+@pytest.fixture(params=["Lock", "RLock"])
+def kind(request):
+    return request.param
+
+
+def test_lock_is_held_by_one_process_at_a_time(context, kind):
+    lock, held, release = getattr(context, kind)(), context.Event(), context.Event()
+    process = context.Process(target=hold, args=(lock, held, release))
+    process.start()
+    assert held.wait(30)
+    assert not lock.acquire(False)
+    assert not lock.acquire(True, 0.01)
+    assert not lock.acquire(timeout=-1)
+    assert "SomeOtherProcess" in repr(lock)
+    release.set()
+    assert lock.acquire(timeout=30)
+    assert not lock.owner_died
+    lock.release()
+    process.join(30)
+    assert process.exitcode == 0
+
+
+def add(lock, counter, times):
+    for _ in range(times):
+        with lock:
+            counter.value += 1
+
+
+def test_counting_under_a_lock_is_exact(context, kind):
+    lock = getattr(context, kind)()
+    counter = context.Value("i", 0, lock=False)
+    processes = [context.Process(target=add, args=(lock, counter, 3000)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(50)
+    assert counter.value == 9000
+
+
+def die_holding(lock):
+    lock.acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_lock_of_a_dead_owner_is_taken_and_says_so(context, kind):
+    lock = getattr(context, kind)()
+    process = context.Process(target=die_holding, args=(lock,))
+    process.start()
+    process.join(30)
+    assert lock.acquire(timeout=10)
+    assert lock.owner_died
+    lock.release()
+    with lock:
+        assert not lock.owner_died
+
+
+def test_waiter_is_woken_by_the_owners_death():
+    lock = shoal.Lock()
+    held = shoal.Event()
+    process = shoal.Process(target=hold, args=(lock, held, shoal.Event()))
+    process.start()
+    assert held.wait(30)
+    threading.Timer(0.1, process.kill).start()
+    begin = time.monotonic()
+    assert lock.acquire(timeout=20) and lock.owner_died
+    assert time.monotonic() - begin < 5
+    process.join(30)
+
+
+def test_lock_may_be_released_by_another_process():
+    lock = shoal.Lock()
+    lock.acquire()
+    process = shoal.Process(target=lock.release)
+    process.start()
+    process.join(30)
+    assert lock.acquire(timeout=10)
+
+
+def test_release_of_what_is_not_held_is_refused():
+    with pytest.raises(ValueError):
+        shoal.Lock().release()
+    with pytest.raises(AssertionError):
+        shoal.RLock().release()
+
+
+def test_recursive_lock_counts():
+    lock = shoal.RLock()
+    for _ in range(3):
+        assert lock.acquire(False)
+    assert repr(lock) == "<RLock(MainProcess, 3)>"
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append((lock.acquire(False), repr(lock))))
+    thread.start()
+    thread.join()
+    assert seen == [(False, "<RLock(SomeOtherThread, nonzero)>")]
+    for _ in range(3):
+        lock.release()
+    assert repr(lock) == "<RLock(None, 0)>"
+
+
+def test_inner_object_tells_what_multiprocessings_tells():
+    lock = shoal.RLock()
+    assert (lock._semlock._is_mine(), lock._semlock._count(), lock._semlock._is_zero()) == (False, 0, False)
+    lock.acquire()
+    assert (lock._semlock._is_mine(), lock._semlock._count(), lock._semlock._get_value()) == (True, 1, 0)
+
+
+def test_lock_waits_with_pythons_manners():
+    def raise_it(*_):
+        raise InterruptedError("enough")
+
+    lock = shoal.Lock()
+    lock.acquire()
+    old = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(InterruptedError):
+            lock.acquire()
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_event_wakes_all_who_wait(context):
+    event, ready = context.Event(), context.Queue()
+    processes = [context.Process(target=wait_and_say, args=(event, ready)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        assert ready.get(timeout=30) == "here"
+    event.set()
+    assert [ready.get(timeout=30) for _ in processes] == [True] * 3
+    for process in processes:
+        process.join(30)
+    event.clear()
+    assert not event.is_set() and not event.wait(0.01)
+    assert repr(event).endswith("unset>")
+
+
+def wait_and_say(event, ready):
+    ready.put("here")
+    ready.put(event.wait(30))
+
+
+@pytest.mark.parametrize("make", [shoal.Lock, shoal.RLock, shoal.Event, shoal.Queue, shoal.SimpleQueue])
+def test_handles_travel_by_pickle_at_any_time(make):
+    original = make()
+    copy = pickle.loads(pickle.dumps(original))
+    assert type(copy) is type(original) and copy._ref() == original._ref()
+    with pytest.raises((ValueError, RuntimeError)):
+        copy.__setstate__(original.__getstate__())
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock", "Event"])
+def test_subclass_without_init_is_refused(kind):
+    base = getattr(shoal.synchronize, kind)
+    forgetful = type("Forgetful", (base,), {"__init__": lambda self: None})()
+    call = forgetful.set if kind == "Event" else forgetful.acquire
+    with pytest.raises(ValueError):
+        call()
