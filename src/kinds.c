@@ -4,9 +4,11 @@
 #include "queue/queue.h"
 #include "sync/event.h"
 #include "sync/lock.h"
+#include "sync/semaphore.h"
 
 const struct sh_object_kind *const sh_object_kinds[SH_KIND_COUNT] = {
     [SH_KIND_LOCK] = &sh_lock_kind,
+    [SH_KIND_SEMAPHORE] = &sh_semaphore_kind,
     [SH_KIND_EVENT] = &sh_event_kind,
     [SH_KIND_QUEUE] = &sh_queue_kind,
     [SH_KIND_PIPE] = &sh_pipe_kind,

@@ -19,7 +19,7 @@ struct sh_futex_place {
     uint32_t value;
 };
 
-#define SH_FUTEX_PLACES_MAX 9
+#define SH_FUTEX_PLACES_MAX 10
 
 /* Sleep while all of these words have their values, with all mask bits: the index of the one that it was woken by, or
  * an error as above. Kernels before 5.16 cannot: there it sleeps on the first alone, for a few milliseconds at most,

@@ -124,9 +124,9 @@ void sh_word_ring_some(struct sh_word *word, int count)
     struct sh_thread *self = sh_thread_self();
 
     sh_word_announce(self, word);
-    uint32_t old = sh_exchange_ordered(&word->value, 0); /* pairs with the swap in prepare */
-    if (old & SH_WORD_WAITERS || sh_load_relaxed(&word->sleepers) & SH_WORD_CLASSES) {
+    if (sh_word_has_sleepers(word)) {
         uint32_t noted = note_sleepers(word, SH_WORD_OTHERS);
+        sh_exchange_ordered(&word->value, 0); /* who is about to sleep looks again; pairs with the swap in prepare */
         if (sh_futex_wake(&word->value, SH_WORD_OTHERS, count) == 0)
             forget_sleepers(word, noted, SH_WORD_OTHERS);
     }
@@ -172,7 +172,7 @@ int sh_word_sleep(struct sh_word *word, uint32_t seen, uint32_t class, int64_t d
 
 void sh_word_pass(struct sh_word *word, uint32_t class)
 {
-    if (!(sh_load_relaxed(&word->sleepers) & class) && !(sh_load_relaxed(&word->value) & SH_WORD_WAITERS))
+    if (!sh_word_has_sleepers(word))
         return;
     uint32_t noted = note_sleepers(word, class);
     if (sh_futex_wake(&word->value, class, 1) == 0)

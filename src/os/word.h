@@ -159,6 +159,13 @@ static inline void sh_word_forget(void)
 /* There is more for others to act upon: wake one sleeper of the class, if there may be one. Nothing is held. */
 void sh_word_pass(struct sh_word *word, uint32_t class);
 
+/* Whether somebody may sleep there. Ordered after what the caller wrote before by a swap: a sleeper that this does not
+ * see will see that. */
+static inline int sh_word_has_sleepers(struct sh_word *word)
+{
+    return (sh_load_ordered(&word->value) & SH_WORD_WAITERS) || (sh_load_ordered(&word->sleepers) & SH_WORD_CLASSES);
+}
+
 /* Where the last owner of the word died and nobody has taken it since. */
 static inline int sh_word_is_orphan(struct sh_word *word)
 {

@@ -4,8 +4,11 @@
 #include "base/check.h"
 #include "base/crash.h"
 #include "os/clock.h"
+#include "sync/watch.h"
 
 #include <errno.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of state is its first");
 
 #define IS_SET 1u
 #define SETTINGS(state) ((state) >> 1)
@@ -94,14 +97,24 @@ int shoal_event_is_set(const shoal_event *event)
     return r < 0 ? r : (int)(sh_load_acquire(&shared_of(event)->state) & IS_SET);
 }
 
+/* The half of state in which the flag is, and most of the count. */
+static _Atomic uint32_t *low_half(struct sh_event_shared *shared)
+{
+    return (_Atomic uint32_t *)(uintptr_t)&shared->state;
+}
+
 /* Sleep until the event is set, or was set since it was in the state before. */
 static int sleep_for(struct sh_event_shared *shared, uint64_t before, int64_t deadline)
 {
+    struct sh_watch watch = {0};
+
     for (;;) {
         uint32_t seen = sh_word_prepare(&shared->bell, SH_WORD_DATA);
         if (SETTINGS(sh_load_ordered(&shared->state)) != SETTINGS(before)) /* pairs with the swap in set */
             return 0;
-        int r = sh_word_sleep(&shared->bell, seen, SH_WORD_DATA, deadline);
+        sh_watch_begin(&watch);
+        sh_watch_value(&watch, low_half(shared), (uint32_t)before);
+        int r = sh_watch_sleep(&watch, &shared->bell, seen, deadline);
         if (r < 0)
             return r;
     }

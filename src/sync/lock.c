@@ -140,11 +140,11 @@ static int wait_for(struct sh_lock_shared *shared, const struct sh_thread *self,
         if (deadline == SH_DEADLINE_PAST)
             return -EAGAIN;
         state = prepare(shared, state);
-        sh_watch_clear(&watch);
-        if (state == 0 || sh_watch_add(&watch, tag_in(state)) == -ESRCH)
+        sh_watch_begin(&watch);
+        if (state == 0 || sh_watch_life(&watch, tag_in(state)) == -ESRCH)
             continue;
         *ret_slept = 1;
-        int r = sh_watch_sleep(&watch, word_of(shared), word_in(state), SH_FUTEX_ALL, deadline);
+        int r = sh_watch_sleep(&watch, word_of(shared), word_in(state), deadline);
         if (r < 0)
             return r;
     }

@@ -1,4 +1,4 @@
-/* watch.c - sleeping on a word and on lives. */
+/* watch.c - sleeping on a word, a value and lives. */
 #include "sync/watch.h"
 
 #include "arena/member.h"
@@ -7,43 +7,50 @@
 #include <errno.h>
 #include <limits.h>
 
-/* The first sleep while one is in doubt, and the longest; each is twice the one before. */
+/* The first short sleep, and the longest; each is twice the one before. */
 #define FIRST_NAP 100000
 #define LONGEST_NAP 5000000
+#define SUSPICIOUS_NAPS 7 /* 13 ms in all: a process is gone by then, as a rule */
 
-int sh_watch_add(struct sh_watch *watch, uint32_t tag)
+int sh_watch_life(struct sh_watch *watch, uint32_t tag)
 {
-    struct sh_futex_place *place = &watch->places[watch->lives + 1];
+    struct sh_futex_place *place = &watch->places[watch->count];
+    _Atomic uint32_t *life = sh_member_life(tag);
 
     if (tag == sh_member_tag()) /* this process, which will not see its own death */
         return 0;
-    if (watch->lives + 1 == SH_FUTEX_PLACES_MAX)
-        return sh_member_is_dead(tag) ? -ESRCH : 0;
-    for (unsigned i = 0; i < watch->lives; i++)
-        if (watch->places[i + 1].word == sh_member_life(tag))
+    for (unsigned i = (unsigned)watch->lives_from; i < watch->count; i++)
+        if (watch->places[i].word == life)
             return 0;
+    if (watch->count == sizeof watch->places / sizeof *watch->places)
+        return sh_member_is_dead(tag) ? -ESRCH : 0;
     int r = sh_member_watch(tag, &place->word, &place->value);
     if (r == 0)
-        watch->lives++;
+        watch->count++;
     else if (r == -EAGAIN)
         watch->in_doubt = 1;
     return r == -ESRCH ? r : 0;
 }
 
-/* Who sleeps on a life that has been marked is to look closely, whatever it waits for. */
+/* Who sleeps on a life that has been marked is to look closely, whatever he waits for. */
 static void wake_others(struct sh_watch *watch)
 {
-    for (unsigned i = 1; i <= watch->lives; i++) {
+    for (unsigned i = (unsigned)watch->lives_from; i < watch->count; i++) {
         struct sh_futex_place *place = &watch->places[i];
         if (sh_load_acquire(place->word) != place->value)
             sh_futex_wake(place->word, SH_FUTEX_ALL, INT_MAX);
     }
 }
 
-/* How long this sleep may last: until the backstop, or a nap where a death is in the air. */
-static int64_t limit_of(struct sh_watch *watch)
+static int is_nap(const struct sh_watch *watch)
 {
-    if (!watch->in_doubt) {
+    return watch->in_doubt || watch->suspicion > 0;
+}
+
+/* How long this sleep may last: until the backstop, or a nap where a death is in the air. */
+static int64_t length_of(struct sh_watch *watch)
+{
+    if (!is_nap(watch)) {
         watch->nap = 0;
         return SH_WORD_BACKSTOP;
     }
@@ -59,26 +66,33 @@ static void look_for_dead(struct sh_word *word)
     sh_word_announce(&sh_thread_state, word);
 }
 
-int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, uint32_t class, int64_t deadline)
+/* The sleep ended before its time: by a wake, or because something has changed. */
+static void note_wake(struct sh_watch *watch)
 {
-    int r;
+    for (unsigned i = 0; i < watch->count; i++)
+        if (sh_load_acquire(watch->places[i].word) != watch->places[i].value)
+            return;
+    watch->suspicion = SUSPICIOUS_NAPS;
+}
 
+int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, int64_t deadline)
+{
     if (deadline == SH_DEADLINE_PAST)
         return -ETIMEDOUT;
-    int64_t limit = sh_clock_now() + limit_of(watch);
-    if (watch->lives) {
-        watch->places[0] = (struct sh_futex_place){&word->value, seen};
-        r = sh_futex_wait_any(watch->places, watch->lives + 1, sh_min(limit, deadline));
-        wake_others(watch);
-    } else {
-        r = sh_futex_wait(&word->value, seen, class, sh_min(limit, deadline));
-    }
+
+    int64_t limit = sh_clock_now() + length_of(watch);
+    watch->places[0] = (struct sh_futex_place){&word->value, seen};
+    int r = watch->count > 1 ? sh_futex_wait_any(watch->places, watch->count, sh_min(limit, deadline))
+                             : sh_futex_wait(&word->value, seen, SH_FUTEX_ALL, sh_min(limit, deadline));
+    wake_others(watch);
     if (r == -ETIMEDOUT && limit < deadline) {
-        if (!watch->in_doubt)
+        if (watch->suspicion > 0)
+            watch->suspicion--;
+        else if (!watch->in_doubt)
             look_for_dead(word);
         return 0;
     }
-    if (r == -EAGAIN)
-        return 0;
-    return r == 0 ? SH_WATCH_WOKEN : sh_min(r, 0);
+    if (r >= 0 && watch->suspicion == 0)
+        note_wake(watch);
+    return r == -EAGAIN ? 0 : sh_min(r, 0);
 }

@@ -1,45 +1,62 @@
-/* watch.h - sleep on a word, and on the lives of those who hold what one waits for.
+/* watch.h - sleep on a word, and on what else should end the sleep: a value, and the lives of members.
  *
- * The kernel marks a member's life word when it dies, and wakes one of those who sleep on it; that one wakes the
+ * A value: the futex word of os/word.h changes and may change back before a sleeper is asleep; so what he really waits
+ * for is given too, and the sleep does not begin where it has changed.
+ *
+ * Lives: the kernel marks a member's life word when it dies, and wakes one of those who sleep on it; that one wakes the
  * others. From the mark until the whole process is gone the member is in doubt, since the mark may also mean that one
- * of its threads ended: then the sleep is short, and repeated.
+ * of its threads ended: then the sleep is short, and repeated. So it is, a few times, for a sleeper that was woken and
+ * finds nothing changed: the kernel may have woken it because another died asleep, whose process is not gone yet.
  *
  *     struct sh_watch watch = {0};
  *     for (;;) {
- *         prepare to sleep on the word; leave the loop where there is no need to
- *         sh_watch_clear(&watch);
- *         if (sh_watch_add(&watch, holder) == -ESRCH)
+ *         uint32_t seen = sh_word_prepare(bell, SH_WORD_DATA);
+ *         sh_watch_begin(&watch);
+ *         look; leave the loop where there is no need to sleep
+ *         if (sh_watch_life(&watch, holder) == -ESRCH)
  *             it is dead: take back what it held, and look again
- *         r = sh_watch_sleep(&watch, word, seen, SH_WORD_DATA, deadline);
- *     } */
+ *         sh_watch_value(&watch, &shared->value, value_looked_at);
+ *         r = sh_watch_sleep(&watch, bell, seen, deadline);
+ *     }
+ *     sh_word_forget(); */
 #ifndef SH_SYNC_WATCH_H
 #define SH_SYNC_WATCH_H
 
 #include "os/futex.h"
 #include "os/word.h"
 
-/* places[0] is the word's. Private to one thread. */
+#define SH_WATCH_LIVES 8
+
+/* Private to one thread. places[0] is for the word, then come the others. */
 struct sh_watch {
-    unsigned lives;
-    int in_doubt; /* one of those added cannot be watched for now */
-    int64_t nap;  /* length of the last short sleep */
-    struct sh_futex_place places[SH_FUTEX_PLACES_MAX];
+    unsigned count;
+    int lives_from; /* index of the first life */
+    int in_doubt;   /* a life cannot be watched for now */
+    int suspicion;  /* short sleeps left, because the last was ended by nothing that can be seen */
+    int64_t nap;    /* length of the last short sleep */
+    struct sh_futex_place places[SH_WATCH_LIVES + 2];
 };
 
-static inline void sh_watch_clear(struct sh_watch *watch)
+/* Forget what the last sleep was on. */
+static inline void sh_watch_begin(struct sh_watch *watch)
 {
-    watch->lives = 0;
+    watch->count = 1;
+    watch->lives_from = 1;
     watch->in_doubt = 0;
 }
 
+/* Do not sleep unless the value is this one. Comes before the lives, once at most. */
+static inline void sh_watch_value(struct sh_watch *watch, _Atomic uint32_t *word, uint32_t value)
+{
+    watch->places[watch->count++] = (struct sh_futex_place){word, value};
+    watch->lives_from = (int)watch->count;
+}
+
 /* Watch a member's life. -ESRCH where it is dead. Where as many are watched as can be, it is left to the backstop. */
-int sh_watch_add(struct sh_watch *watch, uint32_t tag);
+int sh_watch_life(struct sh_watch *watch, uint32_t tag);
 
-/* Sleep until one of those watched dies or the word, which this thread has announced, is changed and woken in this
- * class (in any, where lives are watched). SH_WATCH_WOKEN where the word may have been it, 0 for another reason to look
- * again; -ETIMEDOUT at the deadline, -EINTR. */
-int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, uint32_t class, int64_t deadline);
-
-#define SH_WATCH_WOKEN 1
+/* Sleep on the word that this thread has announced, and on the rest. 0 where it is time to look again; -ETIMEDOUT at
+ * the deadline, -EINTR. */
+int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, int64_t deadline);
 
 #endif
