@@ -3,6 +3,7 @@
 
 #include "internal.h"
 
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,10 @@ WRAP(void *, realloc, (void *old, size_t size), (old, size), NULL, ENOMEM)
 WRAP(char *, strdup, (const char *string), (string), NULL, ENOMEM)
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, EMFILE)
 WRAP(pid_t, fork, (void), (), -1, EAGAIN)
+WRAP(int, posix_spawn,
+     (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+      char *const *arguments, char *const *environment),
+     (pid, path, actions, attributes, arguments, environment), EAGAIN, EAGAIN)
 WRAP(int, pipe2, (int *ends, int flags), (ends, flags), -1, EMFILE)
 WRAP(int, socketpair, (int family, int type, int protocol, int *ends), (family, type, protocol, ends), -1, EMFILE)
 WRAP(int, eventfd, (unsigned value, int flags), (value, flags), -1, EMFILE)
