@@ -2,7 +2,7 @@
 #include "harness.h"
 #include "starts.h"
 
-#include <fcntl.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <shoal/arena.h>
 #include <signal.h>
@@ -75,6 +75,56 @@ TEST(children_and_grandchildren_die_at_once_when_the_main_process_is_killed)
             await_deaths(pids, 4);
             CHECK_KILLED(main_process, SIGKILL);
         }
+    shoal_queue_free(reports);
+}
+
+/* How many processes of this group live (zombies do not). */
+static int count_group(pid_t group)
+{
+    DIR *proc = opendir("/proc");
+    const struct dirent *entry;
+    int count = 0;
+
+    CHECK(proc != NULL);
+    while ((entry = readdir(proc))) {
+        pid_t pid = atoi(entry->d_name);
+        if (pid > 0 && getpgid(pid) == group && test_is_alive(pid))
+            count++;
+    }
+    closedir(proc);
+    return count;
+}
+
+/* Starts one process after another, all ways in turn, each with a child of its own. */
+static void start_for_ever(const shoal_ref *ref)
+{
+    for (unsigned i = 0;; i++) {
+        CHECK_OK(shoal_process_set_start(all_starts[i / 3 % 3]));
+        start(all_starts[i % 3], 0, have_child_and_wait, ref, sizeof *ref);
+    }
+}
+
+TEST_WITHIN(60, at_whatever_moment_the_main_process_is_killed_none_of_its_processes_is_left)
+{
+    enum { ROUNDS = 40, LONGEST = 40000000 };
+    uint64_t state = test_seed();
+    shoal_ref ref;
+    shoal_queue *reports = open_reports(&ref);
+    pid_t main_process;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        CHILD(main_process) {
+            setpgid(0, 0);
+            start_for_ever(&ref);
+        }
+        setpgid(main_process, main_process);
+        nanosleep(&(struct timespec){.tv_nsec = (long)test_random_below(&state, LONGEST)}, NULL);
+        CHECK_SYS(kill(main_process, SIGKILL));
+        CHECK_KILLED(main_process, SIGKILL);
+        int64_t begin = test_now();
+        AWAIT(count_group(main_process) == 0);
+        CHECK_LT(test_now() - begin, test_time(1));
+    }
     shoal_queue_free(reports);
 }
 
