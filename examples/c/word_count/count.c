@@ -41,7 +41,7 @@ static void count_bytes(struct count *count, const unsigned char *data, size_t s
     count->bytes += size;
 }
 
-/* Count a whole file: 0, or the negative errno of zlib's trouble. gzread takes what is not compressed as it is. */
+/* Count a whole file: 0, or a negative errno. gzread takes what is not compressed as it is. */
 static int count_stream(gzFile file, unsigned char *buffer, struct count *count)
 {
     int in_word = 0, size;
@@ -78,7 +78,8 @@ int count_file(shoal_task *task)
     r = count_stream(file, buffer, &count);
     if (r < 0)
         r = shoal_task_fail(task, r, "cannot be read: %s", gzerror(file, &(int){0}));
-    gzclose(file);
+    if (gzclose(file) == Z_BUF_ERROR && r == 0)
+        r = shoal_task_fail(task, -EIO, "cannot be read: it ends too early");
     free(buffer);
     return r < 0 ? r : shoal_task_return(task, &count, sizeof count);
 }
