@@ -18,8 +18,10 @@ $(BUILD)/build.ninja: | setup
 	@mkdir -p $(BUILD)
 	@meson setup $(BUILD) --prefix=$(PREFIX) > $(BUILD)/setup.log 2>&1 || { cat $(BUILD)/setup.log; exit 1; }
 
-demo: all
-	@tools/demo
+demo:
+	@tools/setup demo
+	@$(MAKE) --no-print-directory all
+	@tools/demo $(BUILD)
 
 test:
 	@tools/setup tests
