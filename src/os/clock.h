@@ -16,6 +16,14 @@ static inline int64_t sh_clock_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* The same to a few milliseconds, at a quarter of the cost. */
+static inline int64_t sh_clock_coarse(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* The deadline that a timeout of the API means, counted from now. */
 static inline int64_t sh_clock_deadline(int64_t timeout)
 {

@@ -263,6 +263,11 @@ void sh_process_exit(int code)
     _exit(code);
 }
 
+void sh_process_quit(int code)
+{
+    _exit(code);
+}
+
 void sh_process_set_name(const char *name)
 {
     prctl(PR_SET_NAME, name);
@@ -277,4 +282,10 @@ void sh_process_close(int fd)
 void sh_process_close_on_exec(int fd)
 {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void sh_process_get_name(char ret_name[SH_PROCESS_NAME_SIZE])
+{
+    ret_name[0] = 0;
+    prctl(PR_GET_NAME, ret_name);
 }

@@ -55,8 +55,13 @@ void sh_process_flush(void);
  * child is its parent's. */
 void sh_process_exit(int code) __attribute__((noreturn));
 
+/* End this process and nothing else: what stdio holds was copied from its parent, and is the parent's to write. */
+void sh_process_quit(int code) __attribute__((noreturn));
+
 /* The name that ps shows; 15 bytes of it. */
+#define SH_PROCESS_NAME_SIZE 16
 void sh_process_set_name(const char *name);
+void sh_process_get_name(char ret_name[SH_PROCESS_NAME_SIZE]);
 
 /* Close a descriptor, where it is not negative; let exec close it. */
 void sh_process_close(int fd);
