@@ -210,6 +210,13 @@ void sh_block_give(uint64_t offset, uint32_t owner)
     sh_compiler_barrier(); /* a step of its caller's protocol: see sh_store_step */
 }
 
+int sh_block_move(uint64_t offset, uint32_t from, uint32_t to)
+{
+    struct sh_block block;
+
+    return sh_block_find(offset, &block) == 0 && sh_cas_ordered(&block.slab->owners[block.index], &from, to);
+}
+
 int sh_block_find(uint64_t offset, struct sh_block *ret_block)
 {
     struct sh_span span;

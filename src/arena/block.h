@@ -56,6 +56,9 @@ void sh_block_share(uint64_t offset);
  * object that does. */
 void sh_block_give(uint64_t offset, uint32_t owner);
 
+/* The same where two might do it: 1 where the block was `from`'s, and is `to`'s now. */
+int sh_block_move(uint64_t offset, uint32_t from, uint32_t to);
+
 /* Give back what this thread keeps. */
 void sh_block_flush(void);
 
