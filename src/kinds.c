@@ -1,5 +1,6 @@
 /* kinds.c - every kind of shared object, in one table: the arena asks it how to destroy, mend and check them. */
 #include "arena/object.h"
+#include "pool/pool.h"
 #include "queue/pipe.h"
 #include "queue/queue.h"
 #include "sync/event.h"
@@ -12,4 +13,5 @@ const struct sh_object_kind *const sh_object_kinds[SH_KIND_COUNT] = {
     [SH_KIND_EVENT] = &sh_event_kind,
     [SH_KIND_QUEUE] = &sh_queue_kind,
     [SH_KIND_PIPE] = &sh_pipe_kind,
+    [SH_KIND_POOL] = &sh_pool_kind,
 };

@@ -1,0 +1,76 @@
+/* pool.h - this process's handle of a pool: what main keeps in private memory, and what its files do for each other. */
+#ifndef SH_POOL_POOL_H
+#define SH_POOL_POOL_H
+
+#include "pool/shared.h"
+
+#include <pthread.h>
+#include <shoal/pool.h>
+#include <stdint.h>
+
+struct sh_crew;
+
+/* The submitter's side of a job. It lies in a table beside the job's slot, so making one allocates nothing.
+ *
+ * Under the pool's `put`: next, and all flags. */
+struct shoal_future {
+    shoal_pool *pool;
+    struct sh_job *job;
+    uint32_t index;
+    uint32_t generation;
+    uint32_t next;        /* in free, limbo, or called: index; 0: none */
+    uint8_t is_listed;    /* the job was submitted LISTED, or made so: it is free only after it was collected */
+    uint8_t is_collected; /* and has been */
+    uint8_t is_dropped;   /* by the user */
+    uint8_t is_called;    /* its callback was called, or there is none */
+    shoal_future_callback *callback;
+    void *context;
+};
+
+/* A list of futures, by index. */
+struct sh_future_list {
+    uint32_t first, last;
+};
+
+/* Under `put`: free, limbo, ready, and futures. references: the user's handle, each future, each iterator. The rest is
+ * written while the pool is opened. */
+struct shoal_pool {
+    struct sh_pool_shared *shared;
+    uint32_t epoch;                /* of the process that opened it */
+    uint32_t free;                 /* slots that may be used again, last in first out */
+    struct sh_future_list limbo;   /* slots that may be once head has passed them */
+    struct sh_future_list ready;   /* futures whose callbacks are due */
+    uint32_t tail;                 /* slot of the last job linked */
+    _Atomic uint32_t listed;       /* jobs that are LISTED and not collected */
+    _Atomic uint32_t due;          /* futures in ready */
+    _Atomic uint32_t finisher_cpu; /* where the last job that this process saw ended was ended */
+    _Atomic uint32_t references;
+    _Atomic uint32_t is_freed; /* by the user: only futures hold it */
+    uint64_t empty;            /* jobs without items */
+    struct shoal_future *futures[SH_POOL_SEGMENTS];
+    struct sh_crew *crew;
+};
+
+extern const struct sh_object_kind sh_pool_kind;
+
+static inline struct shoal_future *sh_pool_future(shoal_pool *pool, uint32_t index)
+{
+    uint32_t place = index + SH_POOL_SEGMENT_FIRST;
+    unsigned segment = sh_log2(place) - 6;
+
+    return &pool->futures[segment][place - (SH_POOL_SEGMENT_FIRST << segment)];
+}
+
+/* Whether this is a pool that this process opened: 0; -EINVAL for NULL, -EPERM in another process. */
+int sh_pool_enter(const shoal_pool *pool);
+
+/* A future that was dropped, and that nothing waits for: give its slot back, and its hold of the pool. */
+void sh_future_end(struct shoal_future *future);
+
+/* One holder less. */
+void sh_pool_release(shoal_pool *pool);
+
+/* The equations of shared.h, when nobody is using the pool. */
+int sh_pool_check(struct sh_object *object);
+
+#endif

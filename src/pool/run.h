@@ -1,0 +1,30 @@
+/* run.h - the worker's side of an item: running the task function and committing what came of it. */
+#ifndef SH_POOL_RUN_H
+#define SH_POOL_RUN_H
+
+#include "pool/shared.h"
+
+/* The item that runs now, as its function sees it, and the worker that runs it. Private memory of the worker.
+ *
+ * result_size, block and told are what the function has said so far; the blocks are this process's until the item ends.
+ */
+struct shoal_task {
+    struct sh_pool_shared *pool;
+    struct sh_worker *place;
+    uint32_t epoch; /* of the worker's process: a child that the function forks is no worker */
+    int32_t pid;
+
+    struct sh_job *job;
+    uint64_t item;
+    const char *data;
+    uint64_t size;
+    struct sh_item *record;
+    uint64_t result_size;
+    uint64_t block; /* with the result; 0: it is in the record */
+    uint64_t told;  /* with struct sh_failure; 0: nothing was said */
+};
+
+/* Run a claim's items, from the first that has not begun. */
+void sh_run_claim(struct shoal_task *task, struct sh_claim *claim);
+
+#endif

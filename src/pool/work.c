@@ -1,0 +1,129 @@
+/* work.c - a worker's process: initialize, take turns, sleep where there is nothing to do, leave. */
+#include "pool/work.h"
+
+#include "os/clock.h"
+#include "os/cpu.h"
+#include "os/identity.h"
+#include "os/process.h"
+#include "pool/run.h"
+#include "pool/task.h"
+#include "pool/turn.h"
+
+#include <errno.h>
+
+#define SPIN_TIME 15000 /* as main's in wait.c */
+#define SPIN_LOOKS 32
+
+static int is_over(struct sh_pool_shared *pool)
+{
+    uint32_t phase = sh_load_acquire(&pool->phase);
+
+    return phase >= SH_POOL_TERMINATED || (phase == SH_POOL_CLOSED && !sh_pool_has_work(pool));
+}
+
+/* Look for a while whether main links a job behind the head, where it was last seen on another CPU. */
+static void spin(struct sh_pool_shared *pool, uint32_t submitter_cpu)
+{
+    struct sh_job *head = sh_pool_job(pool, sh_load_acquire(&pool->head));
+    int64_t end = 0;
+
+    while (submitter_cpu != sh_cpu_current()) {
+        for (int i = 0; i < SPIN_LOOKS; i++) {
+            if (sh_load_relaxed(&head->next)) {
+                return;
+            }
+            sh_pause();
+        }
+        int64_t now = sh_clock_now();
+        if (end == 0)
+            end = now + SPIN_TIME;
+        else if (now >= end)
+            return;
+        if (sh_pool_has_work(pool))
+            return;
+    }
+}
+
+static void sleep_once(struct sh_pool_shared *pool)
+{
+    sh_process_flush(); /* what tasks have printed is not to wait in a buffer for the next one */
+    uint32_t seen = sh_word_prepare(&pool->put, SH_WORD_DATA);
+    if (!sh_pool_has_work(pool) && sh_load_acquire(&pool->phase) == SH_POOL_OPEN)
+        sh_word_sleep(&pool->put, seen, SH_WORD_DATA, SH_DEADLINE_NEVER);
+    sh_word_forget();
+    if (seen & SH_WORD_DIED)
+        sh_turn_wake_one(pool); /* takes the word: there is nothing to mend but its mark */
+}
+
+/* Wait for something to do: NULL where there will be nothing. Who was among the sleepers has to wake the next where
+ * there is more. */
+static struct sh_claim *await_claim(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t submitter_cpu)
+{
+    for (;;) {
+        if (is_over(pool))
+            return NULL;
+        spin(pool, submitter_cpu);
+        if (!sh_pool_has_work(pool))
+            sleep_once(pool);
+        struct sh_claim *claim = sh_turn_take(pool, place);
+        if (claim) {
+            if (sh_pool_has_work(pool))
+                sh_word_pass(&pool->put, SH_WORD_DATA);
+            return claim;
+        }
+    }
+}
+
+/* Take turns until there is nothing left to do, or this worker has done its share. */
+static void take_turns(struct shoal_task *task, struct sh_claim *claim)
+{
+    struct sh_pool_shared *pool = task->pool;
+    uint32_t turns = 0, submitter_cpu = SH_JOB_BITS;
+
+    for (;;) {
+        if (!claim)
+            claim = sh_turn_take(pool, task->place);
+        if (!claim)
+            claim = await_claim(pool, task->place, submitter_cpu);
+        if (!claim)
+            return;
+        submitter_cpu = sh_pool_job(pool, claim->job)->submitter_cpu;
+        sh_store_relaxed(&task->place->since, sh_clock_coarse());
+        sh_run_claim(task, claim);
+        claim = NULL;
+        if (pool->tasks_per_worker && ++turns == pool->tasks_per_worker)
+            return;
+    }
+}
+
+static int call(struct sh_pool_shared *pool, uint64_t function)
+{
+    if (!function)
+        return 0;
+    shoal_pool_initializer *f = (shoal_pool_initializer *)(uintptr_t)function;
+    return f((char *)pool + pool->argument_offset, pool->argument_size);
+}
+
+void sh_work_run(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t generation)
+{
+    struct shoal_task task = {
+        .pool = pool, .place = place, .pid = (int32_t)sh_identity_pid(), .epoch = sh_thread_process_epoch()};
+    struct sh_claim *claim;
+
+    sh_store_relaxed(&place->pid, task.pid);
+    int r = call(pool, pool->initializer);
+    if (sh_thread_process_epoch() != task.epoch)
+        sh_process_exit(r < 0);
+    if (r < 0) {
+        sh_store_relaxed(&place->refusal, r);
+        sh_store_release(&place->state, SH_WORKER_REFUSED);
+        sh_process_exit(1);
+    }
+    if (sh_turn_arrive(pool, place, generation, &claim) < 0)
+        sh_process_exit(0);
+    take_turns(&task, claim);
+    sh_turn_leave(pool, place);
+    if (sh_load_relaxed(&pool->phase) < SH_POOL_TERMINATED)
+        call(pool, pool->finalizer);
+    sh_process_exit(0);
+}
