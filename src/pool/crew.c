@@ -26,11 +26,11 @@ static void close_inherited(struct sh_crew *crew)
 {
     for (uint32_t i = 0; i < crew->shared->workers; i++)
         if (crew->hand[i].pidfd >= 0)
-            sh_bell_close(crew->hand[i].pidfd);
+            sh_process_close(crew->hand[i].pidfd);
     if (crew->set >= 0)
-        sh_bell_close(crew->set);
+        sh_process_close(crew->set);
     if (crew->keeper_pidfd >= 0)
-        sh_bell_close(crew->keeper_pidfd);
+        sh_process_close(crew->keeper_pidfd);
     sh_bell_close(crew->bell);
 }
 
@@ -104,7 +104,7 @@ static void be_keeper(struct sh_crew *crew, uint32_t tag, int ticket)
 {
     sh_life_follow(ticket);
     if (crew->keeper_pidfd >= 0)
-        sh_bell_close(crew->keeper_pidfd);
+        sh_process_close(crew->keeper_pidfd);
     crew->keeper_pidfd = -1;
     if (sh_arena_enter_as(tag) < 0)
         sh_process_quit(1);
@@ -162,7 +162,7 @@ static void reap_keeper(struct sh_crew *crew)
         sh_process_signal(crew->keeper_pidfd, SIGKILL);
     while (sh_process_reap(crew->keeper_pidfd, crew->keeper_pid, &end) == -EAGAIN)
         sh_poll_readable(crew->keeper_pidfd, SH_DEADLINE_NEVER);
-    sh_bell_close(crew->keeper_pidfd);
+    sh_process_close(crew->keeper_pidfd);
     crew->keeper_pidfd = -1;
 }
 
@@ -209,7 +209,7 @@ static void close_hands(struct sh_crew *crew)
 {
     for (uint32_t i = 0; i < crew->shared->workers; i++) {
         if (crew->hand[i].pidfd >= 0)
-            sh_bell_close(crew->hand[i].pidfd);
+            sh_process_close(crew->hand[i].pidfd);
         crew->hand[i].pidfd = -1;
     }
 }
@@ -224,7 +224,7 @@ static void reap_one(struct sh_hand *hand, int must)
         if (must)
             sh_poll_readable(pidfd, SH_DEADLINE_NEVER);
         int r = sh_process_reap(pidfd, hand->pid, &end);
-        sh_bell_close(pidfd);
+        sh_process_close(pidfd);
         if (r == -EAGAIN)
             return;
     }

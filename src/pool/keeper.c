@@ -44,7 +44,7 @@ static void let_go(struct sh_crew *crew, struct sh_hand *hand)
     if (hand->pidfd < 0)
         return;
     sh_crowd_remove(crew->set, hand->pidfd);
-    sh_bell_close(hand->pidfd);
+    sh_process_close(hand->pidfd);
     hand->pidfd = -1;
 }
 

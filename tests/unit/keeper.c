@@ -269,7 +269,7 @@ TEST(a_pool_that_loses_its_keeper_can_still_be_ended)
 {
     for (int how = 0; how < 3; how++) {
         shoal_pool *pool = open_pool(2);
-        shoal_future *future = submit(pool, nap, how == 1 ? 100000 : 100);
+        shoal_future *future = submit(pool, nap, how ? 100000 : 100);
         await_full(pool);
         CHECK_SYS(kill(keeper_pid(pool), SIGKILL));
         if (how < 2)
