@@ -62,16 +62,22 @@ static void await_gate(int gate, pid_t parent)
     }
 }
 
-/* Undo a start that has no pidfd: the child has done nothing yet. */
-static void abandon_pid(pid_t pid)
+/* The pidfd of a child that has just been made; where there is none the child is undone. -ECHILD where it has ended
+ * already, and another thread, or the kernel for a program that ignores SIGCHLD, has reaped it. */
+static int hold(pid_t pid)
 {
+    int pidfd = sh_process_open(pid);
+
+    if (pidfd >= 0)
+        return pidfd;
+    if (pidfd == -ESRCH)
+        return -ECHILD;
     kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    return pidfd;
 }
 
-/* Between a child's end and the parent's pidfd_open another thread, or the kernel where SIGCHLD is ignored, might reap
- * it: so the child has to wait. */
 pid_t sh_process_fork_gated(int *ret_pidfd, int *ret_gate)
 {
     pid_t parent = getpid();
@@ -85,14 +91,12 @@ pid_t sh_process_fork_gated(int *ret_pidfd, int *ret_gate)
         close(gate);
         return 0;
     }
-    int r = pid < 0 ? -errno : sh_process_open(pid);
-    if (r < 0) {
-        if (pid > 0)
-            abandon_pid(pid);
+    int pidfd = pid < 0 ? -errno : hold(pid);
+    if (pidfd < 0) {
         close(gate);
-        return r;
+        return pidfd;
     }
-    *ret_pidfd = r;
+    *ret_pidfd = pidfd;
     *ret_gate = gate;
     return pid;
 }
@@ -113,7 +117,8 @@ pid_t sh_process_fork(int *ret_pidfd)
     return pid;
 }
 
-static int prepare_spawn(posix_spawn_file_actions_t *actions, int fd)
+static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int fd,
+                         const sigset_t *mask)
 {
     int r = posix_spawn_file_actions_init(actions);
 
@@ -124,29 +129,35 @@ static int prepare_spawn(posix_spawn_file_actions_t *actions, int fd)
     if (r == 0)
         r = posix_spawn_file_actions_addclosefrom_np(actions, SH_PROCESS_HANDED + 1);
 #endif
-    if (r)
+    if (r == 0)
+        r = posix_spawnattr_init(attributes);
+    if (r) {
         posix_spawn_file_actions_destroy(actions);
-    return -r;
+        return -r;
+    }
+    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(attributes, mask);
+    return 0;
 }
 
-pid_t sh_process_spawn(char *const *arguments, char *const *environment, int fd, int *ret_pidfd)
+pid_t sh_process_spawn(char *const *arguments, char *const *environment, const sigset_t *mask, int fd, int *ret_pidfd)
 {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     pid_t pid;
-    int r = prepare_spawn(&actions, fd);
+    int r = prepare_spawn(&actions, &attributes, fd, mask);
 
     if (r < 0)
         return r;
-    r = -posix_spawn(&pid, "/proc/self/exe", &actions, NULL, arguments, environment);
+    r = -posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments, environment);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (r < 0)
         return r;
-    r = sh_process_open(pid);
-    if (r < 0) {
-        abandon_pid(pid);
-        return r;
-    }
-    *ret_pidfd = r;
+    int pidfd = hold(pid);
+    if (pidfd < 0)
+        return pidfd;
+    *ret_pidfd = pidfd;
     return pid;
 }
 
@@ -237,6 +248,11 @@ int sh_process_reap(int pidfd, pid_t pid, struct sh_process_end *ret_end)
     else
         *ret_end = (struct sh_process_end){.signal = info.si_status};
     return 0;
+}
+
+void sh_process_signal_mask(sigset_t *ret_mask)
+{
+    pthread_sigmask(SIG_BLOCK, NULL, ret_mask);
 }
 
 static struct sigaction on_interrupt;

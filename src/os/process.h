@@ -6,6 +6,7 @@
 #ifndef SH_OS_PROCESS_H
 #define SH_OS_PROCESS_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 /* How a process ended. */
@@ -15,8 +16,9 @@ struct sh_process_end {
 };
 
 /* Fork by libc, with what the program asked for by pthread_atfork. In the parent, the child's pid and, in *ret_pidfd,
- * its pidfd; 0 in the child, which does not come back from here before its parent has that pidfd. -EAGAIN, -ENOMEM,
- * -EMFILE, -ENFILE: then nothing has run in a child. */
+ * its pidfd; 0 in the child, which does not come back from here before its parent has that pidfd: it could end, and be
+ * reaped by somebody else, before. -EAGAIN, -ENOMEM, -EMFILE, -ENFILE, -ECHILD where it was killed at once: then
+ * nothing has run in a child. */
 pid_t sh_process_fork(int *ret_pidfd);
 
 /* The same with the gate in the caller's hands: the child waits until somebody who has *ret_gate, a descriptor, opens
@@ -24,11 +26,11 @@ pid_t sh_process_fork(int *ret_pidfd);
 pid_t sh_process_fork_gated(int *ret_pidfd, int *ret_gate);
 void sh_process_open_gate(int gate);
 
-/* The program itself (/proc/self/exe) started again. fd is open in it as descriptor SH_PROCESS_HANDED and all others
- * above 2 are closed. Returns as sh_process_fork does in the parent, and the errors of exec; but the child runs at
- * once. */
+/* The program itself (/proc/self/exe) started again, with this signal mask. fd is open in it as descriptor
+ * SH_PROCESS_HANDED and all others above 2 are closed. Returns as sh_process_fork does in the parent, and the errors of
+ * exec; but the child runs at once, and -ECHILD says that it has ended and is reaped already. */
 #define SH_PROCESS_HANDED 3
-pid_t sh_process_spawn(char *const *arguments, char *const *environment, int fd, int *ret_pidfd);
+pid_t sh_process_spawn(char *const *arguments, char *const *environment, const sigset_t *mask, int fd, int *ret_pidfd);
 
 /* Undo a start: kill the child, wait for its end, reap it, close the pidfd. */
 void sh_process_abandon(int pidfd, pid_t pid);
@@ -43,6 +45,9 @@ int sh_process_signal(int pidfd, int signal);
  * while it runs. -ECHILD where that cannot be told: it is no child, or somebody else has reaped it, and neither /proc
  * nor the kernel (6.15 and later) remembers. */
 int sh_process_reap(int pidfd, pid_t pid, struct sh_process_end *ret_end);
+
+/* The signals that this thread blocks. */
+void sh_process_signal_mask(sigset_t *ret_mask);
 
 /* Do not end by SIGINT; end by it again, where this process did before. */
 void sh_process_ignore_interrupt(void);

@@ -28,8 +28,10 @@ struct hello {
     struct sh_again_call call;
 };
 
-/* The program's arguments as main got them, in one piece of memory; NULL before shoal_main. */
+/* What main began with: the program's arguments, in one piece of memory, NULL before shoal_main; and the signals
+ * blocked, since the thread that starts a process may block others. */
 static char **program_arguments;
+static sigset_t program_mask;
 
 int sh_again_is_possible(void)
 {
@@ -41,7 +43,7 @@ int sh_again_is_astray(void)
     return getenv(MARK) != NULL;
 }
 
-static int keep_arguments(int count, char **arguments)
+static int keep_beginning(int count, char **arguments)
 {
     size_t size = ((size_t)count + 1) * sizeof *arguments;
 
@@ -56,6 +58,7 @@ static int keep_arguments(int count, char **arguments)
         text = stpcpy(text, arguments[i]) + 1;
     }
     kept[count] = NULL;
+    sh_process_signal_mask(&program_mask);
     program_arguments = kept;
     return 0;
 }
@@ -108,7 +111,7 @@ static pid_t spawn(int socket, int *ret_pidfd)
 
     if (!environment)
         return -ENOMEM;
-    pid_t pid = sh_process_spawn(program_arguments, environment, socket, ret_pidfd);
+    pid_t pid = sh_process_spawn(program_arguments, environment, &program_mask, socket, ret_pidfd);
     free(environment);
     return pid == -ENOENT ? -ENOSYS : pid; /* no /proc */
 }
@@ -229,7 +232,7 @@ int shoal_main(int argc, char **argv)
 
     if (argc < 1 || !argv || !argv[0])
         return -EINVAL;
-    int r = program_arguments ? 0 : keep_arguments(argc, argv);
+    int r = program_arguments ? 0 : keep_beginning(argc, argv);
     if (r < 0 || !sh_again_is_astray())
         return r;
     unsetenv(MARK);

@@ -8,9 +8,11 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -316,4 +318,32 @@ TEST(a_process_that_gave_up_its_rights_can_still_be_followed)
     AWAIT(!test_is_alive(pids[0]) && !test_is_alive(pids[1]));
     CHECK_KILLED(pid, SIGKILL);
     munmap(pids, 4096);
+}
+
+/* Without /proc a descriptor cannot be opened again: PR_SET_PDEATHSIG has to do. */
+TEST(a_follower_dies_too_where_proc_is_not_there)
+{
+    _Atomic int *follower = shared_numbers();
+    pid_t pid;
+
+    CHILD(pid) {
+        int pidfd;
+        if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("none", "/proc", "tmpfs", 0, NULL) < 0) {
+            *follower = -1;
+            test_exit(0);
+        }
+        *follower = fork_follower(&pidfd);
+        pause();
+    }
+    AWAIT(*follower != 0);
+    if (*follower < 0) {
+        CHECK_EXITS(pid, 0);
+        SKIP("/proc cannot be hidden here");
+    }
+    test_await_asleep(*follower);
+    CHECK_SYS(kill(pid, SIGKILL));
+    AWAIT(!test_is_alive(*follower));
+    CHECK_KILLED(pid, SIGKILL);
+    munmap(follower, 4096);
 }

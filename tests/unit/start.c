@@ -261,6 +261,31 @@ TEST_WITHIN(60, many_threads_start_and_join_at_once)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }
 
+static void *start_with_all_blocked(void *argument)
+{
+    struct shoal_process **ret_process = argument;
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    ret_process[0] = start(SHOAL_START_FORKSERVER, 0, wait_for_ever, NULL, 0);
+    ret_process[1] = start(SHOAL_START_SPAWN, 0, wait_for_ever, NULL, 0);
+    return NULL;
+}
+
+TEST(a_program_started_again_blocks_the_signals_of_its_main_not_of_the_thread_that_starts_it)
+{
+    struct shoal_process *processes[2];
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, start_with_all_blocked, processes), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(shoal_process_terminate(processes[i]));
+        CHECK_ENDS(processes[i], 0, SIGTERM);
+    }
+}
+
 /* What a failed start must leave as it was; the harness looks for descriptors and processes. */
 static void check_same(const struct shoal_arena_stats *before)
 {
