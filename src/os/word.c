@@ -114,7 +114,7 @@ void sh_word_wake(struct sh_word *word)
 
 void sh_word_unlock_all(struct sh_word *word, uint32_t classes)
 {
-    if (sh_word_has_sleepers(word, sh_exchange_ordered(&word->value, 0)))
+    if (sh_word_must_wake(word, sh_exchange_ordered(&word->value, 0)))
         wake_after(word, classes & SH_WORD_OTHERS, INT_MAX);
     sh_word_withdraw(&sh_thread_state);
 }
@@ -124,12 +124,7 @@ void sh_word_ring_some(struct sh_word *word, int count)
     struct sh_thread *self = sh_thread_self();
 
     sh_word_announce(self, word);
-<<<<<<< Updated upstream
     if (sh_word_has_sleepers(word)) {
-=======
-    uint32_t old = sh_exchange_ordered(&word->value, 0); /* pairs with the swap in prepare */
-    if (sh_word_has_sleepers(word, old)) {
->>>>>>> Stashed changes
         uint32_t noted = note_sleepers(word, SH_WORD_OTHERS);
         sh_exchange_ordered(&word->value, 0); /* who is about to sleep looks again; pairs with the swap in prepare */
         if (sh_futex_wake(&word->value, SH_WORD_OTHERS, count) == 0)

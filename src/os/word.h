@@ -124,7 +124,7 @@ static inline int sh_word_lock(struct sh_word *word)
 
 /* Whether an unlock that found this value has somebody to wake. The hint counts too: the value may be one that was taken
  * before the sleeper came, after another had taken WAITERS away and died before its wake. */
-static inline int sh_word_has_sleepers(struct sh_word *word, uint32_t old)
+static inline int sh_word_must_wake(struct sh_word *word, uint32_t old)
 {
     return (old & SH_WORD_WAITERS) || (sh_load_relaxed(&word->sleepers) & SH_WORD_CLASSES);
 }
@@ -134,7 +134,7 @@ static inline void sh_word_unlock(struct sh_word *word)
 {
     uint32_t old = sh_exchange_ordered(&word->value, 0); /* pairs with the swaps in lock and in prepare */
 
-    if (sh_unlikely(sh_word_has_sleepers(word, old)))
+    if (sh_unlikely(sh_word_must_wake(word, old)))
         sh_word_wake(word);
     sh_word_withdraw(&sh_thread_state);
 }
