@@ -32,7 +32,7 @@ static void print_cell(FILE *out, const struct bench_results *results, const str
 {
     char cell[96];
     double median = what ? bench_results_median(results, what) : NAN;
-    if (isnan(median)) {
+    if (!what || isnan(median)) {
         fprintf(out, "%*s%7s", CELL - 7, what ? "failed" : "-", "");
         return;
     }

@@ -346,7 +346,8 @@ ssize_t shoal_queue_get(shoal_queue *queue, void *buffer, size_t capacity, int64
     if (r < 0)
         return r;
     if (out.block) {
-        memcpy(buffer, sh_at(out.block), out.size);
+        if (buffer) /* NULL is fine for a message of no bytes, which may have been lent */
+            memcpy(buffer, sh_at(out.block), out.size);
         sh_block_free(out.block);
     }
     return (ssize_t)out.size;
@@ -376,7 +377,8 @@ static ssize_t take_many(struct sh_queue_shared *queue, char *buffer, size_t cap
     sh_word_unlock(&queue->head_word);
     for (size_t i = 0; i < block_count; i++) {
         struct shoal_bytes *message = &messages[blocks[i * 2]];
-        memcpy(buffer + ((const char *)message->data - buffer), sh_at(blocks[i * 2 + 1]), message->size);
+        if (buffer)
+            memcpy(buffer + ((const char *)message->data - buffer), sh_at(blocks[i * 2 + 1]), message->size);
         sh_block_free(blocks[i * 2 + 1]);
     }
     return taken ? (ssize_t)taken : r;

@@ -221,7 +221,7 @@ size_t sh_queue_append_many(struct sh_queue_shared *queue, const struct shoal_by
     size_t done = 0;
 
     for (;;) {
-        sh_position tail = sh_load_relaxed(&queue->tail), at = tail;
+        sh_position tail = sh_load_relaxed(&queue->tail), at;
         uint32_t unit = sh_position_unit(tail), odd_unit = unit;
         uint64_t bytes = 0, odd_bytes = 0;
         uint32_t n = 0, odd = 0;

@@ -100,15 +100,24 @@ TEST(who_sleeps_for_the_lock_wakes_when_its_holder_dies)
     unmap(shared);
 }
 
+static void hold_for_ever(struct shared *shared)
+{
+    sh_word_lock(&shared->word);
+    sh_store_release(&shared->ready, 1);
+    for (;;)
+        pause();
+}
+
 TEST(a_lock_with_a_deadline_gives_up_at_it)
 {
     struct shared *shared = map_shared();
-    pid_t holder = start(hold_long_and_die, shared);
+    pid_t holder = start(hold_for_ever, shared);
 
     while (!sh_load_acquire(&shared->ready))
         usleep(100);
     CHECK_EQ(sh_word_trylock(&shared->word), -EAGAIN);
     CHECK_EQ(sh_word_lock_until(&shared->word, sh_clock_now() + 2000000), -ETIMEDOUT);
+    CHECK_SYS(kill(holder, SIGKILL));
     reap(holder);
     unmap(shared);
 }
