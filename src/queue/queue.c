@@ -250,19 +250,17 @@ int shoal_queue_put_parts(shoal_queue *queue, const struct shoal_bytes *parts, s
     return put_parts(queue, parts, count, timeout);
 }
 
-/* Append what goes in at once of small messages: how many, or an error where none does. */
-static ssize_t put_run(struct sh_queue_shared *queue, const struct shoal_bytes *messages, size_t count)
+/* Append what goes in at once of small messages; returns how many. */
+static size_t put_run(struct sh_queue_shared *queue, const struct shoal_bytes *messages, size_t count)
 {
-    ssize_t done = -EPIPE;
+    size_t done = 0;
 
     sh_queue_lock_tail(queue);
     if (!sh_load_relaxed(&queue->closed)) {
         sh_queue_signal(queue);
-        done = (ssize_t)sh_queue_append_many(queue, messages, count);
+        done = sh_queue_append_many(queue, messages, count);
     }
     sh_word_unlock(&queue->tail_word);
-    if (done < 0)
-        sh_queue_refuses(queue);
     return done;
 }
 
@@ -282,19 +280,16 @@ ssize_t shoal_queue_put_many(shoal_queue *queue, const struct shoal_bytes *messa
     int64_t deadline = now ? sh_clock_deadline(timeout) : 0;
     while (done < count) {
         if (messages[done].size <= SH_RING_INLINE) {
-            r = put_run(queue->shared, messages + done, count - done);
-            if (r > 0) {
-                done += (size_t)r;
+            size_t run = put_run(queue->shared, messages + done, count - done);
+            done += run;
+            if (run > 0)
                 continue;
-            }
         }
-        /* One that is large, or for which there is no room: put waits. */
-        if (r == 0 || messages[done].size > SH_RING_INLINE)
-            r = put_parts(queue, messages + done, 1, deadline ? deadline - sh_clock_now() : timeout);
+        /* One that is large, or that does not go in at once: put waits, or says why it never will. */
+        r = put_parts(queue, messages + done, 1, deadline ? deadline - sh_clock_now() : timeout);
         if (r < 0)
             break;
         done++;
-        r = 0;
     }
     return done ? (ssize_t)done : r;
 }
