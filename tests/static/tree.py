@@ -10,6 +10,7 @@ from common import ROOT, finish, name, numbered_lines
 MOST_LINES = 700
 WIDTH = 120
 LEFT_TO_DO = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
+CONFLICT = re.compile(r"^(<{7}|>{7}) ")
 # Folders that exist on one machine only.
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home)/")
 BINARY = {".png", ".gz", ".svg", ".ico"}
@@ -38,6 +39,8 @@ def problems_of(path):
     for number, line in numbered_lines(path):
         if LEFT_TO_DO.search(line):
             yield f":{number}: left to do: {line.strip()}"
+        if CONFLICT.match(line):
+            yield f":{number}: a merge was not finished"
         if MACHINE.search(line):
             yield f":{number}: names a folder of one machine: {line.strip()}"
         if line != line.rstrip() and path.suffix != ".md":
