@@ -39,9 +39,9 @@
  *
  * A wake that dies with its waker is repeated by the kernel, or, where another process has taken the word by then, by
  * that one's unlock: it finds sleepers set. (Who takes the word with sleepers set does so with WAITERS, so that the
- * kernel wakes one should it die inside.) Left over is a process that dies between two words, or before it slept: woken,
- * or about to see the change itself, and gone before it acts, while others sleep. For those each sleep ends after
- * SH_WORD_BACKSTOP at most, and looks again. tests/model/word.pml is this protocol, for a model checker. */
+ * kernel wakes one should it die inside.) Left over is a process that dies between two words, or before it slept:
+ * woken, or about to see the change itself, and gone before it acts, while others sleep. For those each sleep ends
+ * after SH_WORD_BACKSTOP at most, and looks again. tests/model/word.pml is this protocol, for a model checker. */
 #ifndef SH_OS_WORD_H
 #define SH_OS_WORD_H
 
@@ -122,8 +122,8 @@ static inline int sh_word_lock(struct sh_word *word)
     return sh_word_lock_until(word, INT64_MAX);
 }
 
-/* Whether an unlock that found this value has somebody to wake. The hint counts too: the value may be one that was taken
- * before the sleeper came, after another had taken WAITERS away and died before its wake. */
+/* Whether an unlock that found this value has somebody to wake. The hint counts too: the value may be one that was
+ * taken before the sleeper came, after another had taken WAITERS away and died before its wake. */
 static inline int sh_word_must_wake(struct sh_word *word, uint32_t old)
 {
     return (old & SH_WORD_WAITERS) || (sh_load_relaxed(&word->sleepers) & SH_WORD_CLASSES);
