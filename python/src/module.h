@@ -30,7 +30,6 @@ struct shpy_encoder;
 
 struct shpy_state {
     PyTypeObject *queue_type;
-    PyTypeObject *connection_type;
     PyTypeObject *lock_type;
     PyTypeObject *event_type;
     PyTypeObject *sink_type;
@@ -81,7 +80,6 @@ PyObject *shpy_ref_refuse(const char *what);
 int shpy_pickler_add(PyObject *module, struct shpy_state *state);
 void shpy_pickler_clear(struct shpy_state *state);
 int shpy_queue_add(PyObject *module, struct shpy_state *state);
-int shpy_connection_add(PyObject *module, struct shpy_state *state);
 int shpy_lock_add(PyObject *module, struct shpy_state *state);
 int shpy_event_add(PyObject *module, struct shpy_state *state);
 /* The core's lock inside a Lock or RLock; NULL where the object is neither. */

@@ -245,7 +245,7 @@ static PyObject *get(PyObject *object, int64_t timeout)
     int r = shpy_wait(call_get, &call, timeout);
 
     if (r == 0)
-        return call.message.block ? shpy_message_decode_block(queue->state, &call.message, 0)
+        return call.message.block ? shpy_message_decode_block(queue->state, &call.message)
                                   : shpy_message_decode(queue->state, buffer, call.size);
     if (r == -EAGAIN || r == -ETIMEDOUT) {
         PyErr_SetNone(queue->state->empty);

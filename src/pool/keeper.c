@@ -136,6 +136,7 @@ static void take_over(struct sh_crew *crew)
         if (hand->pidfd >= 0)
             watch(crew, i);
     }
+    sh_turn_alarm(crew->shared);
 }
 
 /* --- deciding --- */

@@ -115,7 +115,7 @@ static int verify(const struct shoal_pool_options *options)
     return !options->argument && options->argument_size ? -EINVAL : 0;
 }
 
-static int open_pool(const struct shoal_pool_options *options, shoal_pool **ret_pool)
+int sh_pool_create(const struct shoal_pool_options *options, shoal_pool **ret_pool)
 {
     uint32_t workers = options->workers ? options->workers : (uint32_t)sh_cpu_count();
     shoal_pool *pool;
@@ -131,10 +131,20 @@ static int open_pool(const struct shoal_pool_options *options, shoal_pool **ret_
     }
     fill(body, options, workers);
     sh_object_publish(body);
+    *ret_pool = pool;
+    return 0;
+}
+
+static int open_pool(const struct shoal_pool_options *options, shoal_pool **ret_pool)
+{
+    shoal_pool *pool;
+    int r = sh_pool_create(options, &pool);
+
+    if (r < 0)
+        return r;
     r = sh_crew_open(pool);
     if (r < 0) {
-        free_handle(pool);
-        sh_object_drop(body);
+        sh_pool_release(pool);
         return r;
     }
     *ret_pool = pool;

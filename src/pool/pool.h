@@ -61,6 +61,9 @@ static inline struct shoal_future *sh_pool_future(shoal_pool *pool, uint32_t ind
     return &pool->futures[segment][place - (SH_POOL_SEGMENT_FIRST << segment)];
 }
 
+/* Make a pool without processes: what shoal_pool_open begins with. The options are in order. */
+int sh_pool_create(const struct shoal_pool_options *options, shoal_pool **ret_pool);
+
 /* Whether this is a pool that this process opened: 0; -EINVAL for NULL, -EPERM in another process. */
 int sh_pool_enter(const shoal_pool *pool);
 

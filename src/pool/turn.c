@@ -384,6 +384,16 @@ static int settle(struct sh_pool_shared *pool, struct sh_worker *place, struct s
     return begun < count;
 }
 
+/* A dead worker may have retired a job without waking anybody. */
+static void ring_claims(struct sh_pool_shared *pool, struct sh_worker *place)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sh_job *job = sh_pool_find_job(pool, place->claims[i].job);
+        if (job)
+            ring(&job->word);
+    }
+}
+
 void sh_turn_bury(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_item_loss loss)
 {
     int is_orphan = 0;
@@ -398,14 +408,18 @@ void sh_turn_bury(struct sh_pool_shared *pool, struct sh_worker *place, struct s
     sh_store_step(&place->state, SH_WORKER_NONE);
     sh_word_unlock(&pool->take);
 
-    /* The dead one may have retired a job without waking anybody: ring for both claims. */
-    for (int i = 0; i < 2; i++) {
-        struct sh_job *job = sh_pool_find_job(pool, place->claims[i].job);
-        if (job)
-            ring(&job->word);
-    }
+    ring_claims(pool, place);
     ring(&pool->event);
     if (is_orphan)
+        sh_turn_wake_one(pool);
+}
+
+void sh_turn_alarm(struct sh_pool_shared *pool)
+{
+    for (uint32_t i = 0; i < pool->workers; i++)
+        ring_claims(pool, &pool->worker[i]);
+    ring(&pool->event);
+    if (sh_pool_has_work(pool))
         sh_turn_wake_one(pool);
 }
 

@@ -25,6 +25,10 @@ int sh_turn_end_single(struct sh_job *job, uint32_t generation);
  * free. May be repeated. */
 void sh_turn_bury(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_item_loss loss);
 
+/* Wake whom a keeper that died may have left asleep: all who wait for a job that a worker had last, and an idle worker
+ * where there is work. */
+void sh_turn_alarm(struct sh_pool_shared *pool);
+
 /* A result that the dead member of this place had committed, and not yet handed over, is the job's. Under take. */
 void sh_turn_keep_block(struct sh_pool_shared *pool, struct sh_worker *place);
 
