@@ -8,12 +8,17 @@ from . import _core
 
 # Runs in a child before anything of the program is there: even this package may not be on its path yet.
 _JOIN = ("__import__('sys').path.append(folder) or "
-         "__import__('shoal._family', fromlist=['join']).join(descriptor, place, family, redirected)")
+         "__import__('shoal._family', fromlist=['join']).join(descriptor, place, family, ticket, redirected)")
 
 
-def join(descriptor, place, family, redirected):
-    """In a child that was started afresh: enter the family of the process that started it."""
+def join(descriptor, place, family, ticket, redirected):
+    """In a child that was started afresh: enter the family of the process that started it, and die with that."""
+    if ticket is not None:
+        fd = ticket.detach()
+        os.set_inheritable(fd, False)
+        _core.family_follow(fd)
     fd = descriptor.detach()
+    os.set_inheritable(fd, False)
     if not _core.family_join(fd, place, family):
         os.close(fd)
     if redirected:
@@ -34,6 +39,7 @@ class Ticket:
             "descriptor": DupFd(_core.family_descriptor()),
             "place": getattr(popen, "_place", 0),
             "family": _core.family_enter(),
+            "ticket": DupFd(popen._ticket) if getattr(popen, "_ticket", None) is not None else None,
             "redirected": _redirect.is_installed(),
         })
 

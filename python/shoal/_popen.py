@@ -8,17 +8,25 @@ from . import _core, _family  # noqa: F401: _family hands the place on
 
 
 class _Placed:
-    """All that the parent has handles of when it starts a child lives on for the child, in its place."""
+    """All that the parent has handles of when it starts a child lives on for the child, in its place. The child has a
+    ticket: it dies with its parent.
+    """
 
     _place = 0
+    _ticket = None
 
     def _launch(self, process_obj):
         self._place = _core.family_expect()
         try:
+            self._ticket = _core.family_ticket()
             super()._launch(process_obj)
         except BaseException:
             self._leave()
             raise
+        finally:
+            if self._ticket is not None:
+                _core.family_close_ticket(self._ticket)
+                self._ticket = None
 
     def _leave(self):
         """The child has ended: the place goes back, where it never took it."""
@@ -33,17 +41,19 @@ class _Placed:
         return code
 
 
-class ForkPopen(_Placed, multiprocessing.popen_fork.Popen):
+class _Forked:
+    """Tells the fork that follows what it takes."""
+
     def _launch(self, process_obj):
-        self._place = _core.family_expect()
-        _core.family_next_fork(self._place)
+        _core.family_next_fork(self._place, self._ticket)
         try:
-            multiprocessing.popen_fork.Popen._launch(self, process_obj)
-        except BaseException:
-            self._leave()
-            raise
+            super()._launch(process_obj)
         finally:
-            _core.family_next_fork(0)
+            _core.family_next_fork(0, -1)
+
+
+class ForkPopen(_Placed, _Forked, multiprocessing.popen_fork.Popen):
+    pass
 
 
 class SpawnPopen(_Placed, multiprocessing.popen_spawn_posix.Popen):

@@ -19,27 +19,36 @@ struct part {
     int is_read_only;
 };
 
-PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message)
+PyObject *shpy_block_alloc(struct shpy_state *state, size_t size)
 {
     struct block *block = (struct block *)state->block_type->tp_alloc(state->block_type, 0);
 
     if (!block)
         return NULL;
     block->state = state;
-    block->data = PyMem_RawMalloc(message->size ? message->size : 1);
+    block->size = size;
+    block->data = PyMem_RawMalloc(size ? size : 1);
     if (!block->data) {
         Py_DECREF(block);
         return PyErr_NoMemory();
     }
-    block->size = message->size;
-    Py_BEGIN_ALLOW_THREADS;
-    memcpy(block->data, message->data, message->size);
-    shoal_message_release(message);
-    Py_END_ALLOW_THREADS;
     return (PyObject *)block;
 }
 
-const char *shpy_block_data(PyObject *block)
+PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message)
+{
+    PyObject *object = shpy_block_alloc(state, message->size);
+
+    if (object) {
+        Py_BEGIN_ALLOW_THREADS;
+        memcpy(((struct block *)object)->data, message->data, message->size);
+        shoal_message_release(message);
+        Py_END_ALLOW_THREADS;
+    }
+    return object;
+}
+
+char *shpy_block_data(PyObject *block)
 {
     return ((struct block *)block)->data;
 }

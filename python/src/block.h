@@ -7,7 +7,9 @@
 
 /* The memory of a message, which is the object's on success. */
 PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message);
-const char *shpy_block_data(PyObject *block);
+/* The same of memory to be filled. */
+PyObject *shpy_block_alloc(struct shpy_state *state, size_t size);
+char *shpy_block_data(PyObject *block);
 
 /* Some of it, as an object with a buffer. It keeps the block. */
 PyObject *shpy_block_part(PyObject *block, size_t offset, size_t size, int is_read_only);

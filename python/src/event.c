@@ -118,7 +118,7 @@ static PyMethodDef event_methods[] = {
 static PyType_Slot event_slots[] = {
     {Py_tp_dealloc, event_dealloc},
     {Py_tp_methods, event_methods},
-    {Py_tp_doc, (char[]){"The base of Event."}},
+    {Py_tp_doc, (char *)"The base of Event."},
     {0, NULL},
 };
 

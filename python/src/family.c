@@ -2,9 +2,11 @@
 #include "arena/arena.h"
 #include "arena/member.h"
 #include "module.h"
+#include "os/life.h"
 
-/* The member that the next fork of this thread is to become; 0: any. */
+/* The member that the next fork of this thread is to become, 0 for any; and its ticket (os/life.h), -1 for none. */
 static _Thread_local uint32_t expected;
+static _Thread_local int expected_ticket = -1;
 
 static PyObject *family_enter(PyObject *module, PyObject *unused)
 {
@@ -62,14 +64,47 @@ static PyObject *family_cancel(PyObject *module, PyObject *argument)
     Py_RETURN_NONE;
 }
 
-static PyObject *family_next_fork(PyObject *module, PyObject *argument)
+static PyObject *family_ticket(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    int ticket;
+    int r = sh_life_ticket(&ticket);
+
+    return r < 0 ? shpy_error_raise(r, "a child cannot be started") : PyLong_FromLong(ticket);
+}
+
+static PyObject *family_close_ticket(PyObject *module, PyObject *argument)
 {
     (void)module;
-    unsigned long tag = PyLong_AsUnsignedLong(argument);
+    long ticket = PyLong_AsLong(argument);
 
-    if (tag == (unsigned long)-1 && PyErr_Occurred())
+    if (ticket == -1 && PyErr_Occurred())
         return NULL;
-    expected = (uint32_t)tag;
+    sh_life_close((int)ticket);
+    Py_RETURN_NONE;
+}
+
+static PyObject *family_follow(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    long ticket = PyLong_AsLong(argument);
+
+    if (ticket == -1 && PyErr_Occurred())
+        return NULL;
+    sh_life_follow((int)ticket);
+    Py_RETURN_NONE;
+}
+
+static PyObject *family_next_fork(PyObject *module, PyObject *args)
+{
+    (void)module;
+    unsigned tag;
+    int ticket;
+
+    if (!PyArg_ParseTuple(args, "Ii:family_next_fork", &tag, &ticket))
+        return NULL;
+    expected = tag;
+    expected_ticket = ticket;
     Py_RETURN_NONE;
 }
 
@@ -85,8 +120,12 @@ static PyObject *family_after_fork(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
     uint32_t tag = expected;
+    int ticket = expected_ticket;
 
     expected = 0;
+    expected_ticket = -1;
+    if (ticket >= 0)
+        sh_life_follow(ticket);
     if (sh_arena.base) {
         int r = enter_as(tag);
         if (r < 0)
@@ -125,7 +164,11 @@ PyMethodDef shpy_family_methods[] = {
     {"family_expect", family_expect, METH_NOARGS,
      "Reserve a place for a child that is about to start: all that this process has handles of lives on for it."},
     {"family_cancel", family_cancel, METH_O, "Give a place back that no child has taken, or will take."},
-    {"family_next_fork", family_next_fork, METH_O, "The place that the next fork of this thread takes; 0 for any."},
+    {"family_ticket", family_ticket, METH_NOARGS, "A descriptor by which one child learns of this process's death."},
+    {"family_close_ticket", family_close_ticket, METH_O, "Close it, when the child has it."},
+    {"family_follow", family_follow, METH_O, "In the child: die with the process that made this ticket."},
+    {"family_next_fork", family_next_fork, METH_VARARGS,
+     "What the next fork of this thread takes: (place, ticket), (0, -1) for none."},
     {"family_after_fork", family_after_fork, METH_NOARGS, "In a forked child: attach it to the family."},
     {"family_join", family_join, METH_VARARGS, "In a child that was started afresh: join (descriptor, place, family)."},
     {NULL, NULL, 0, NULL},

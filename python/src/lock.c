@@ -192,7 +192,7 @@ static PyType_Slot lock_slots[] = {
     {Py_tp_dealloc, lock_dealloc},
     {Py_tp_methods, lock_methods},
     {Py_tp_getset, lock_properties},
-    {Py_tp_doc, (char[]){"The base of Lock and RLock."}},
+    {Py_tp_doc, (char *)"The base of Lock and RLock."},
     {0, NULL},
 };
 

@@ -236,8 +236,9 @@ PyObject *shpy_message_decode(struct shpy_state *state, const char *data, size_t
 }
 
 /* Read a message whose buffers stay in its block. */
-static PyObject *decode_frame(struct shpy_state *state, PyObject *block, const char *data, size_t size)
+static PyObject *decode_frame(struct shpy_state *state, PyObject *block, size_t skip, size_t size)
 {
+    const char *data = shpy_block_data(block) + skip;
     struct shpy_frame frame;
 
     memcpy(&frame, data, sizeof frame);
@@ -255,7 +256,7 @@ static PyObject *decode_frame(struct shpy_state *state, PyObject *block, const c
         at = (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         PyObject *part = NULL;
         if (at <= size && length >> 1 <= size - at)
-            part = shpy_block_part(block, at, length >> 1, length & 1);
+            part = shpy_block_part(block, skip + at, length >> 1, length & 1);
         else
             PyErr_SetString(PyExc_ValueError, "a message that is not whole");
         if (!part)
@@ -269,22 +270,29 @@ static PyObject *decode_frame(struct shpy_state *state, PyObject *block, const c
     return object;
 }
 
-PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message)
+PyObject *shpy_message_decode_owned(struct shpy_state *state, PyObject *block, size_t skip, size_t size)
 {
-    const char *data = message->data;
-    size_t size = message->size;
+    const char *data = shpy_block_data(block) + skip;
+
+    return is_frame(data, size) ? decode_frame(state, block, skip, size) : shpy_message_decode(state, data, size);
+}
+
+PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message, size_t skip)
+{
+    const char *data = (const char *)message->data + skip;
+    size_t size = message->size - skip;
+    PyObject *object = NULL;
 
     if (!is_frame(data, size)) {
-        PyObject *object = shpy_message_decode(state, data, size);
+        object = shpy_message_decode(state, data, size);
         shoal_message_release(message);
         return object;
     }
     PyObject *block = shpy_block_new(state, message);
-    if (!block) {
+    if (block)
+        object = decode_frame(state, block, skip, size);
+    else
         shoal_message_release(message);
-        return NULL;
-    }
-    PyObject *object = decode_frame(state, block, shpy_block_data(block), size);
-    Py_DECREF(block);
+    Py_XDECREF(block);
     return object;
 }

@@ -45,9 +45,12 @@ void shpy_message_clear(struct shpy_message *message);
 /* Read an object from bytes that stay as they are until this returns. */
 PyObject *shpy_message_decode(struct shpy_state *state, const char *data, size_t size);
 
-/* The same for a message that was received in a block, which belongs to the call. Its buffers stay in the block, and
- * keep it until they are gone. */
-PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message);
+/* The same for a message that was received in a block, after its first `skip` bytes (a multiple of 64). The block
+ * belongs to the call. Its buffers stay in the block, and keep it until they are gone. */
+PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message, size_t skip);
+
+/* The same for size bytes of a block of block.h. */
+PyObject *shpy_message_decode_owned(struct shpy_state *state, PyObject *block, size_t skip, size_t size);
 
 /* fast.c: without the pickle module. Write at most capacity bytes: how many, 0 where it cannot be written here. */
 size_t shpy_fast_write(PyObject *object, char *to, size_t capacity);

@@ -47,7 +47,8 @@ static int module_exec(PyObject *module)
         return -1;
     if (shpy_pickler_add(module, state) < 0 || shpy_block_add(module, state) < 0 || shpy_queue_add(module, state) < 0)
         return -1;
-    if (shpy_lock_add(module, state) < 0 || shpy_event_add(module, state) < 0)
+    if (shpy_connection_add(module, state) < 0 || shpy_lock_add(module, state) < 0 ||
+        shpy_event_add(module, state) < 0 || shpy_semaphore_add(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "version", shoal_version());
 }
@@ -57,8 +58,10 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     struct shpy_state *state = PyModule_GetState(module);
 
     Py_VISIT(state->queue_type);
+    Py_VISIT(state->connection_type);
     Py_VISIT(state->lock_type);
     Py_VISIT(state->event_type);
+    Py_VISIT(state->semaphore_type);
     Py_VISIT(state->sink_type);
     Py_VISIT(state->registry_type);
     Py_VISIT(state->block_type);
@@ -77,8 +80,10 @@ static int module_clear(PyObject *module)
 
     shpy_pickler_clear(state);
     Py_CLEAR(state->queue_type);
+    Py_CLEAR(state->connection_type);
     Py_CLEAR(state->lock_type);
     Py_CLEAR(state->event_type);
+    Py_CLEAR(state->semaphore_type);
     Py_CLEAR(state->sink_type);
     Py_CLEAR(state->registry_type);
     Py_CLEAR(state->block_type);

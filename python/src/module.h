@@ -30,8 +30,10 @@ struct shpy_encoder;
 
 struct shpy_state {
     PyTypeObject *queue_type;
+    PyTypeObject *connection_type;
     PyTypeObject *lock_type;
     PyTypeObject *event_type;
+    PyTypeObject *semaphore_type;
     PyTypeObject *sink_type;
     PyTypeObject *registry_type;
     PyTypeObject *block_type;
@@ -80,8 +82,10 @@ PyObject *shpy_ref_refuse(const char *what);
 int shpy_pickler_add(PyObject *module, struct shpy_state *state);
 void shpy_pickler_clear(struct shpy_state *state);
 int shpy_queue_add(PyObject *module, struct shpy_state *state);
+int shpy_connection_add(PyObject *module, struct shpy_state *state);
 int shpy_lock_add(PyObject *module, struct shpy_state *state);
 int shpy_event_add(PyObject *module, struct shpy_state *state);
+int shpy_semaphore_add(PyObject *module, struct shpy_state *state);
 /* The core's lock inside a Lock or RLock; NULL where the object is neither. */
 shoal_lock *shpy_lock_in(struct shpy_state *state, PyObject *object);
 extern PyMethodDef shpy_family_methods[];

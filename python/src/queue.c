@@ -245,7 +245,7 @@ static PyObject *get(PyObject *object, int64_t timeout)
     int r = shpy_wait(call_get, &call, timeout);
 
     if (r == 0)
-        return call.message.block ? shpy_message_decode_block(queue->state, &call.message)
+        return call.message.block ? shpy_message_decode_block(queue->state, &call.message, 0)
                                   : shpy_message_decode(queue->state, buffer, call.size);
     if (r == -EAGAIN || r == -ETIMEDOUT) {
         PyErr_SetNone(queue->state->empty);
@@ -456,7 +456,7 @@ static PyType_Slot queue_slots[] = {
     {Py_tp_dealloc, queue_dealloc},
     {Py_tp_methods, queue_methods},
     {Py_tp_getset, queue_properties},
-    {Py_tp_doc, (char[]){"The base of all queues."}},
+    {Py_tp_doc, (char *)"The base of all queues."},
     {0, NULL},
 };
 

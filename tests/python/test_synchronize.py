@@ -175,3 +175,33 @@ def test_subclass_without_init_is_refused(kind):
     call = forgetful.set if kind == "Event" else forgetful.acquire
     with pytest.raises(ValueError):
         call()
+
+
+def test_semaphore_counts_its_permits(context):
+    semaphore = context.Semaphore(2)
+    assert semaphore.acquire() and semaphore.acquire(False) and not semaphore.acquire(True, 0.01)
+    process = context.Process(target=semaphore.release)
+    process.start()
+    assert semaphore.acquire(timeout=30)
+    process.join(30)
+    assert repr(semaphore) == "<Semaphore(value=0)>" and semaphore._semlock._is_zero()
+    semaphore.release()
+    assert semaphore.get_value() == 1
+    with pytest.raises(ValueError):
+        context.Semaphore(-1)
+
+
+def test_bounded_semaphore_has_a_bound():
+    semaphore = shoal.BoundedSemaphore(1)
+    with pytest.raises(ValueError):
+        semaphore.release()
+    with semaphore:
+        assert repr(pickle.loads(pickle.dumps(semaphore))) == "<BoundedSemaphore(value=0, maxvalue=1)>"
+
+
+def test_owned_permit_comes_back_from_the_dead():
+    semaphore = shoal.synchronize.Semaphore(1, owned=True)
+    process = shoal.Process(target=die_holding, args=(semaphore,))
+    process.start()
+    process.join(30)
+    assert semaphore.acquire(timeout=10) and semaphore.owner_died
