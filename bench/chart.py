@@ -91,7 +91,7 @@ def bars(axes, names, values, shoals, label):
     places = range(len(names))
     axes.barh(places, values, color=[color_of(name, shoals) for name in names], height=0.72)
     axes.set_yticks(places, names, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(names), 4) - 0.4, -0.6)
     if max(values) > 20 * min(values):
         axes.set_xscale("log")
         axes.set_xlim(min(values) / 4, max(values) * 4)
@@ -157,6 +157,27 @@ def draw_panels(results, panels, path, width=6.2):
     finish(figure, results, path)
 
 
+def draw_pool(results, path):
+    """Tasks a second, however they are submitted, and how soon a death is known."""
+    pools, deaths = results.contestants("pool"), results.contestants("worker death")
+    if not pools or not deaths:
+        return
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12.4, 4.2))
+    pairs = [(column, name) for column in results.columns("pool") for name in pools
+             if results.get("pool", column, name)]
+    colors = {name: color_of(name, pools) for name in pools}
+    rates = [1e9 / results.get("pool", column, name)["median"] for column, name in pairs]
+    bars(left, [f"{column}{name.removeprefix('shoal pool')}" for column, name in pairs], rates, [], count_label)
+    for bar, (_, name) in zip(left.patches, pairs):
+        bar.set_color(colors[name])
+    left.set_title("Worker pool: tasks a second", fontsize=10)
+    values = [results.get("worker death", "median", name)["median"] for name in deaths]
+    bars(right, deaths, values, shoals_of(deaths), time_label)
+    right.set_title("A worker is killed: from SIGKILL to its report", fontsize=10)
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    finish(figure, results, path)
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -170,9 +191,7 @@ def main():
         ("lock", "alone", "Lock and unlock, alone", time_label),
         ("lock", "2 processes", "Lock and unlock, 2 processes on two CPUs", time_label),
     ], folder / "latency.png")
-    draw_panels(results, [
-        ("pool", column, f"Worker pool, {column}: time a task", time_label) for column in results.columns("pool")
-    ] + [("worker death", "median", "A worker is killed: SIGKILL to its report", time_label)], folder / "pool.png")
+    draw_pool(results, folder / "pool.png")
 
 
 main()
