@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A ticket where /proc is not there. */
-#define BY_PARENT -1
+#define BY_PARENT (-1)
 
 /* Descriptors of this process: its own pipe, and what it follows. Changed under the mutex. */
 static struct {

@@ -205,7 +205,7 @@ static int read_zombie(int pidfd, pid_t pid, int *ret_status)
         at = strchr(at + 1, ' ');
     if (!at || sh_process_signal(pidfd, 0) < 0) /* the pid was this process's all the time */
         return -ESRCH;
-    int status = atoi(at);
+    int status = (int)strtol(at, NULL, 10);
     if (status == 0 && (folder.st_uid != geteuid() || folder.st_gid != getegid()))
         return -EACCES;
     *ret_status = status;

@@ -190,8 +190,14 @@ static void take_back_name(void)
 static void answer(int socket, int32_t result)
 {
     (void)sh_socket_send(socket, &result, sizeof result, NULL, 0);
-    if (result < 0)
-        sh_process_exit(1);
+}
+
+/* Tell the parent why this process cannot be what it asked for, and end. */
+static void refuse(int socket, int error) __attribute__((noreturn));
+static void refuse(int socket, int error)
+{
+    answer(socket, error);
+    sh_process_exit(1);
 }
 
 /* Be what the parent asked for. */
@@ -199,7 +205,7 @@ static void become(const struct hello *hello, const int *handed) __attribute__((
 static void become(const struct hello *hello, const int *handed)
 {
     int socket = SH_PROCESS_HANDED;
-    struct sh_start start;
+    struct sh_start start = {0};
     int32_t go;
 
     sh_life_follow(handed[TICKET]);
@@ -208,7 +214,9 @@ static void become(const struct hello *hello, const int *handed)
     int r = hello->layout == SH_ARENA_LAYOUT ? sh_arena_join(handed[ARENA]) : -EPROTO;
     if (r == 0 && !hello->is_server)
         r = sh_again_prepare(&hello->call, &start);
-    answer(socket, r);
+    if (r < 0)
+        refuse(socket, r);
+    answer(socket, 0);
     if (hello->is_server)
         sh_server_serve(socket);
     sh_socket_close(socket);
@@ -240,7 +248,7 @@ int shoal_main(int argc, char **argv)
     if (hello.magic != MAGIC)
         return 0;
     if (r < 0)
-        answer(SH_PROCESS_HANDED, r);
+        refuse(SH_PROCESS_HANDED, r);
     sh_process_close_on_exec(SH_PROCESS_HANDED);
     take_back_name();
     become(&hello, handed);

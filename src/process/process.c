@@ -76,9 +76,9 @@ static int fill_call(const struct plan *plan, struct sh_again_call *call)
         .flags = process->flags,
         .by_default = sh_load_relaxed(&sh_self.start),
     };
-    strcpy(call->function, function);
+    snprintf(call->function, sizeof call->function, "%s", function);
     if (plan->name)
-        strcpy(call->name, process->name);
+        snprintf(call->name, sizeof call->name, "%s", process->name);
     if (plan->size == 0)
         return 0;
     int r = sh_block_alloc(plan->size, &call->block);
@@ -146,7 +146,7 @@ static int new_process(const struct plan *plan, unsigned flags, struct shoal_pro
     if (!process)
         return -ENOMEM;
     if (plan->name)
-        strcpy(process->name, plan->name);
+        snprintf(process->name, sizeof process->name, "%s", plan->name);
     else
         snprintf(process->name, sizeof process->name, "process-%u", sh_add_relaxed(&last_number, 1) + 1);
     process->flags = flags;

@@ -108,7 +108,7 @@ static pid_t ask_for_process(const struct request *request, int *ret_handed)
     return r < 0 ? r : answer.result;
 }
 
-pid_t sh_server_start(const struct sh_again_call *call, int ticket, uint32_t *ret_server, int *ret_pidfd, int *ret_gate)
+pid_t sh_server_start(const struct sh_again_call *call, int ticket, uint32_t *ret_number, int *ret_pidfd, int *ret_gate)
 {
     struct request request = {.what = START, .call = *call};
     int handed[HANDED];
@@ -123,7 +123,7 @@ pid_t sh_server_start(const struct sh_again_call *call, int ticket, uint32_t *re
             pid = ask_for_process(&request, handed);
     }
     if (pid > 0) {
-        *ret_server = server.number;
+        *ret_number = server.number;
         *ret_pidfd = handed[PIDFD];
         *ret_gate = handed[GATE];
     }

@@ -17,12 +17,12 @@
 #include <sys/types.h>
 
 /* Let the server start a process; it makes a server with the ticket, where there is none. Returns the pid. */
-pid_t sh_server_start(const struct sh_again_call *call, int ticket, uint32_t *ret_server, int *ret_pidfd,
+pid_t sh_server_start(const struct sh_again_call *call, int ticket, uint32_t *ret_number, int *ret_pidfd,
                       int *ret_gate);
 
 /* Let the server with this number reap a child of its, which has ended: -ECHILD where it cannot. sh_self_lock is
  * held. */
-int sh_server_reap(uint32_t server, pid_t pid, struct sh_process_end *ret_end);
+int sh_server_reap(uint32_t number, pid_t pid, struct sh_process_end *ret_end);
 
 /* Reap a server that was killed. sh_self_lock is held. */
 void sh_server_collect(void);

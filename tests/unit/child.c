@@ -362,9 +362,13 @@ static int use_foreign_handle(shoal_process *process)
            shoal_process_kill(process) == -ECHILD;
 }
 
+struct inherited {
+    shoal_process *process;
+};
+
 static int use_parents_handle(void *argument, size_t size)
 {
-    shoal_process *process = *(shoal_process **)argument;
+    shoal_process *process = ((struct inherited *)argument)->process;
 
     (void)size;
     if (!use_foreign_handle(process) || shoal_process_sentinel(process) != -ECHILD)
@@ -385,7 +389,8 @@ TEST(a_handle_is_of_no_use_in_another_process)
         CHECK_ENDS(start(SHOAL_START_FORK, 0, return_byte, &code, 1), 4, 0);
     }
     CHECK_EXITS(pid, 0);
-    CHECK_ENDS(start(SHOAL_START_FORK, 0, use_parents_handle, &process, sizeof process), 0, 0);
+    struct inherited inherited = {process};
+    CHECK_ENDS(start(SHOAL_START_FORK, 0, use_parents_handle, &inherited, sizeof inherited), 0, 0);
     CHECK_EQ(shoal_process_is_alive(process), 1);
     CHECK_OK(shoal_process_kill(process));
     CHECK_ENDS(process, 0, SIGKILL);

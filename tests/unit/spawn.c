@@ -61,7 +61,7 @@ TEST(arguments_and_name_are_the_programs)
 
     for (int i = 0; i < 2; i++) {
         size_t offset = strlen(paths[i]) + 1;
-        strcpy(text, paths[i]);
+        memcpy(text, paths[i], offset);
         size_t n = read_whole(paths[i], text + offset, sizeof text - offset);
         CHECK_GT(n, 0);
         CHECK_ENDS(start(SHOAL_START_SPAWN, 0, compare_file, text, offset + n), 0, 0);
@@ -71,7 +71,8 @@ TEST(arguments_and_name_are_the_programs)
 static int look_at_environment(void *argument, size_t size)
 {
     (void)argument, (void)size;
-    return getenv("SHOAL_CHILD") != NULL || !getenv("TEST_OWN") || strcmp(getenv("TEST_OWN"), "value") != 0;
+    const char *own = getenv("TEST_OWN");
+    return getenv("SHOAL_CHILD") != NULL || !own || strcmp(own, "value") != 0;
 }
 SHOAL_REGISTER(look_at_environment)
 
