@@ -111,6 +111,18 @@ int sh_member_expect(uint32_t *ret_tag)
     return 0;
 }
 
+int sh_member_expect_afresh(const void *argument, size_t size, uint32_t *ret_tag)
+{
+    uint32_t tag;
+    int r = find_slot(&tag);
+
+    if (r < 0)
+        return r;
+    sh_object_inherit_named(tag, argument, size);
+    *ret_tag = tag;
+    return 0;
+}
+
 int sh_member_take_over(uint32_t tag)
 {
     struct sh_member *slot = slot_of(tag);

@@ -15,6 +15,7 @@
 #include "os/mutex.h"
 #include "os/thread.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -68,6 +69,10 @@ int sh_member_attach(void);
  * all that the parent has handles of, and the child takes the slot over. Until then the slot is the parent's: it goes
  * when the parent dies, or says sh_member_cancel, which it does too when it learns of the child's end. */
 int sh_member_expect(uint32_t *ret_tag);
+
+/* The same for a child that is started afresh, and has no handles but those it makes from the refs in its argument: it is
+ * attached to the objects that these bytes name, and to no others. */
+int sh_member_expect_afresh(const void *argument, size_t size, uint32_t *ret_tag);
 int sh_member_take_over(uint32_t tag);
 void sh_member_cancel(uint32_t tag);
 

@@ -199,6 +199,43 @@ void sh_object_inherit(uint32_t tag)
     sh_handles_unlock();
 }
 
+static void attach_all_named(const void *bytes, size_t size, uint32_t slot);
+
+/* Attach a slot to the object that a ref names, and to those that the object's own body names. */
+static void attach_named(const shoal_ref *ref, uint32_t slot)
+{
+    struct sh_object *object = sh_at(ref->offset);
+
+    if (!sh_arena_contains(ref->offset, 1) || !sh_object_is(object, ref->kind, ref->generation))
+        return;
+    set_attached(object, slot);
+    if (sh_object_kinds[ref->kind] && sh_object_kinds[ref->kind]->names_others)
+        attach_all_named(object + 1, sh_block_capacity(ref->offset) - sizeof *object, slot);
+}
+
+static void attach_all_named(const void *bytes, size_t size, uint32_t slot)
+{
+    const char *at = bytes, *end = at + size;
+    uint64_t family = sh_arena.shared->family;
+
+    while ((size_t)(end - at) >= sizeof(shoal_ref)) {
+        at = memmem(at, (size_t)(end - at), &family, sizeof family); /* the first thing in a ref */
+        if (!at || (size_t)(end - at) < sizeof(shoal_ref))
+            return;
+        shoal_ref ref;
+        memcpy(&ref, at, sizeof ref);
+        attach_named(&ref, slot);
+        at++;
+    }
+}
+
+void sh_object_inherit_named(uint32_t tag, const void *bytes, size_t size)
+{
+    sh_block_lock_arena();
+    attach_all_named(bytes, size, sh_member_slot(tag));
+    sh_word_unlock(&sh_arena.shared->word);
+}
+
 struct walk {
     sh_object_visitor *visit;
     void *context;

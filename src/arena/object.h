@@ -50,6 +50,8 @@ struct sh_object {
 /* What the arena asks of a kind of object. Any may be NULL. */
 struct sh_object_kind {
     const char *name;
+    /* Its body names other objects by refs, which live as long as it is used: never in a circle. */
+    int names_others;
     /* Free all parts (not the body). May be called again where an earlier caller died in it. */
     void (*destroy)(struct sh_object *object);
     /* A member has died: mend and give back what it held of this object. May be called more than once. */
@@ -80,6 +82,9 @@ void sh_object_drop(struct sh_object *object);
 /* Attach a member to all that this process has handles of: itself after a fork, or a child that is to come. After a
  * fork an object may be gone: its handles are forgotten. */
 void sh_object_inherit(uint32_t tag);
+
+/* Attach a member that is to come to the objects whose refs stand in these bytes, at whatever place. */
+void sh_object_inherit_named(uint32_t tag, const void *bytes, size_t size);
 
 /* A member died: clear its bits, let every object mend itself, destroy what nobody is attached to. */
 void sh_object_reclaim(uint32_t tag);

@@ -185,7 +185,8 @@ int shoal_process_start(const struct shoal_process_options *options, shoal_proce
     r = sh_life_ticket(&plan.ticket);
     if (r < 0)
         goto free_process;
-    r = sh_member_expect(&plan.process->tag);
+    r = plan.how == SHOAL_START_FORK ? sh_member_expect(&plan.process->tag)
+                                     : sh_member_expect_afresh(argument, size, &plan.process->tag);
     if (r < 0) {
         r = r == -EAGAIN ? -ENOSPC : r;
         goto close_ticket;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <shoal/arena.h>
+#include <shoal/pipe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -395,4 +396,35 @@ TEST(an_argument_beyond_the_arenas_limit_is_refused_where_it_has_to_go_through_i
     }
     CHECK_ENDS(start(SHOAL_START_FORK, 0, check_pattern, bytes, size), 42, 0);
     free(bytes);
+}
+
+/* Attach the end that the argument names, answer, and wait for the other end to go. */
+static int wait_for_the_other_end(void *argument, size_t size)
+{
+    shoal_pipe *end;
+    char byte;
+
+    if (size != sizeof(shoal_ref) || shoal_pipe_attach(argument, &end) < 0)
+        return 1;
+    must(shoal_pipe_send(end, "x", 1, SHOAL_FOREVER));
+    return shoal_pipe_receive(end, &byte, 1, SHOAL_SECONDS(10)) != -EPIPE;
+}
+SHOAL_REGISTER(wait_for_the_other_end)
+
+TEST(a_child_that_was_started_afresh_holds_what_its_argument_names_and_nothing_else)
+{
+    static const enum shoal_start afresh[] = {SHOAL_START_FORKSERVER, SHOAL_START_SPAWN};
+    shoal_pipe *mine, *its;
+    shoal_ref ref;
+    char byte;
+
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(shoal_pipe_open(SHOAL_PIPE_DUPLEX, &mine, &its));
+        CHECK_OK(shoal_pipe_ref(its, &ref));
+        shoal_process *process = start(afresh[i], 0, wait_for_the_other_end, &ref, sizeof ref);
+        shoal_pipe_free(its); /* the child's place keeps it */
+        CHECK_EQ(shoal_pipe_receive(mine, &byte, 1, SHOAL_SECONDS(10)), 1);
+        shoal_pipe_free(mine);
+        CHECK_ENDS(process, 0, 0);
+    }
 }
