@@ -10,8 +10,9 @@
 #include "os/poll.h"
 #include "os/process.h"
 #include "pool/keeper.h"
+#include "pool/launch.h"
 #include "pool/turn.h"
-#include "pool/work.h"
+#include "process/child.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,61 +22,23 @@
 
 /* --- starting --- */
 
-/* In a child: what was its starter's is not this process's. */
-static void close_inherited(struct sh_crew *crew)
-{
-    for (uint32_t i = 0; i < crew->shared->workers; i++)
-        if (crew->hand[i].pidfd >= 0)
-            sh_process_close(crew->hand[i].pidfd);
-    if (crew->set >= 0)
-        sh_process_close(crew->set);
-    if (crew->keeper_pidfd >= 0)
-        sh_process_close(crew->keeper_pidfd);
-    sh_bell_close(crew->bell);
-}
-
-static void be_worker(struct sh_crew *crew, uint32_t index, uint32_t tag, uint32_t generation, int ticket)
-    __attribute__((noreturn));
-
-static void be_worker(struct sh_crew *crew, uint32_t index, uint32_t tag, uint32_t generation, int ticket)
-{
-    struct sh_pool_shared *pool = crew->shared;
-
-    sh_life_follow(ticket);
-    close_inherited(crew);
-    if (sh_arena_enter_as(tag) < 0) /* only where the starter died, and this place was given up */
-        sh_process_quit(0);
-    if (crew->set >= 0) {
-        sh_process_set_name(crew->name);
-        sh_signals_restore(&crew->signals);
-    }
-    sh_work_run(pool, &pool->worker[index], generation);
-}
-
-/* Note in the place who is to come, and fork. */
+/* Note in the place who is to come, and let it come. */
 static int start_as(struct sh_crew *crew, uint32_t index, uint32_t tag, int ticket)
 {
     struct sh_worker *place = &crew->shared->worker[index];
-    struct sh_hand *hand = &crew->hand[index];
-    uint32_t generation = sh_load_relaxed(&place->generation) + 1;
 
-    sh_store_step(&place->generation, generation);
+    sh_store_step(&place->generation, sh_load_relaxed(&place->generation) + 1);
     sh_store_step(&place->tag, tag);
     sh_store_step(&place->pid, 0);
     sh_store_step(&place->items_done, 0);
     sh_store_release(&place->state, SH_WORKER_STARTING);
     SH_CRASH_POINT(pool_worker_expected);
-    int pidfd;
-    pid_t pid = sh_process_fork(&pidfd);
-    if (pid == 0)
-        be_worker(crew, index, tag, generation, ticket);
-    if (pid < 0) {
+    int r = sh_launch_worker(crew, index, tag, ticket, &crew->hand[index]);
+    if (r < 0)
         sh_store_release(&place->state, SH_WORKER_NONE);
-        return (int)pid;
-    }
-    sh_store_step(&place->pid, pid);
-    *hand = (struct sh_hand){.generation = generation, .pid = pid, .pidfd = pidfd};
-    return 0;
+    else
+        sh_store_step(&place->pid, crew->hand[index].pid);
+    return r;
 }
 
 int sh_crew_start(struct sh_crew *crew, uint32_t index, int (*ticket)(int *ret_ticket))
@@ -103,9 +66,9 @@ static void be_keeper(struct sh_crew *crew, uint32_t tag, int ticket) __attribut
 static void be_keeper(struct sh_crew *crew, uint32_t tag, int ticket)
 {
     sh_life_follow(ticket);
-    if (crew->keeper_pidfd >= 0)
-        sh_process_close(crew->keeper_pidfd);
+    sh_process_close(crew->keeper_pidfd);
     crew->keeper_pidfd = -1;
+    sh_child_close_inherited();
     if (sh_arena_enter_as(tag) < 0)
         sh_process_quit(1);
     sh_store_release(&crew->shared->is_kept, 1);
@@ -218,17 +181,18 @@ static void close_hands(struct sh_crew *crew)
 static void reap_one(struct sh_hand *hand, int must)
 {
     struct sh_process_end end;
-    int pidfd = sh_process_open(hand->pid);
+    int r = -ECHILD;
 
-    if (pidfd >= 0) {
+    hand->pidfd = sh_process_open(hand->pid);
+    if (hand->pidfd >= 0) {
         if (must)
-            sh_poll_readable(pidfd, SH_DEADLINE_NEVER);
-        int r = sh_process_reap(pidfd, hand->pid, &end);
-        sh_process_close(pidfd);
-        if (r == -EAGAIN)
-            return;
+            sh_poll_readable(hand->pidfd, SH_DEADLINE_NEVER);
+        r = sh_launch_reap(hand, &end);
+        sh_process_close(hand->pidfd);
     }
-    hand->pid = 0;
+    hand->pidfd = -1;
+    if (r != -EAGAIN)
+        hand->pid = 0;
 }
 
 void sh_crew_reap(shoal_pool *pool)
@@ -278,7 +242,7 @@ static void abandon(struct sh_crew *crew)
             continue;
         sh_process_signal(hand->pidfd, SIGKILL);
         sh_poll_readable(hand->pidfd, SH_DEADLINE_NEVER);
-        sh_process_reap(hand->pidfd, hand->pid, &end);
+        sh_launch_reap(hand, &end);
         sh_member_cancel(sh_load_relaxed(&crew->shared->worker[i].tag));
     }
     close_hands(crew);

@@ -12,6 +12,7 @@
 /* A worker's process as its starter holds it. pidfd -1: none is held. */
 struct sh_hand {
     uint32_t generation;
+    uint32_t server; /* the starter's forkserver that it is a child of; 0: it is a child of the starter, or of others */
     pid_t pid;
     int pidfd;
 };

@@ -66,7 +66,6 @@ enum {
 
 enum {
     SH_JOB_SIZES = 1, /* items have sizes of their own: the block begins with a struct sh_part for each */
-    SH_JOB_NAMED = 2, /* function is a number in the table of names, not an address */
 };
 
 #define SH_JOB_INLINE_ARGUMENT 96u
@@ -90,7 +89,7 @@ enum {
  *     life has DONE exactly when done == limit (or it is a single task whose item has ended)
  *     items from limit on are cancelled: their records are and stay SH_ITEM_OPEN */
 struct sh_job {
-    uint64_t function;
+    uint64_t function; /* address, or where workers are no copies of main, offset of its name */
     uint64_t argument; /* block with the items; 0: inline, or no bytes at all */
     uint64_t size;     /* of each item, or of the block where they have sizes of their own */
     uint64_t results;  /* block with the records; 0: `item` */

@@ -8,6 +8,7 @@
 #include "os/identity.h"
 #include "os/life.h"
 #include "os/process.h"
+#include "pool/launch.h"
 #include "pool/turn.h"
 
 #include <errno.h>
@@ -91,7 +92,7 @@ static void attend_death(struct sh_crew *crew, uint32_t index)
 
     if (hand->pidfd < 0)
         return;
-    int r = sh_process_reap(hand->pidfd, hand->pid, &end);
+    int r = sh_launch_reap(hand, &end);
     if (r != -EAGAIN)
         bury(crew, index, r == 0 ? loss_of(&end) : unknown_loss);
 }
@@ -120,7 +121,7 @@ static void adopt(struct sh_crew *crew, uint32_t index)
     if (!sh_member_is_dead(tag)) /* so the pid was this worker's when it was opened */
         return;
     struct sh_process_end end;
-    int r = sh_process_reap(fd, pid, &end);
+    int r = sh_launch_reap(hand, &end);
     bury(crew, index, r == 0 ? loss_of(&end) : unknown_loss);
 }
 

@@ -5,6 +5,8 @@
 #include "os/cpu.h"
 #include "pool/crew.h"
 #include "pool/keeper.h"
+#include "pool/launch.h"
+#include "pool/names.h"
 #include "pool/table.h"
 #include "pool/turn.h"
 #include "pool/wait.h"
@@ -23,14 +25,17 @@ static struct sh_pool_shared *body_of(struct sh_object *object)
 static void destroy(struct sh_object *object)
 {
     sh_table_destroy(body_of(object));
+    sh_names_destroy(body_of(object));
 }
 
 static void bury(struct sh_object *object, uint32_t tag)
 {
     struct sh_pool_shared *shared = body_of(object);
 
-    if (tag == shared->main_tag)
+    if (tag == shared->main_tag) {
         sh_table_bury(shared, tag);
+        sh_names_bury(shared, tag);
+    }
     for (uint32_t i = 0; i < shared->workers; i++) {
         struct sh_worker *place = &shared->worker[i];
         if (sh_load_acquire(&place->tag) != tag || !sh_load_acquire(&place->block))
@@ -61,15 +66,13 @@ static uint64_t argument_offset(uint32_t workers)
     return segment_offset(workers) + SH_POOL_SEGMENT_FIRST * sizeof(struct sh_job);
 }
 
-static void fill(struct sh_pool_shared *shared, const struct shoal_pool_options *options, uint32_t workers)
+static int fill(struct sh_pool_shared *shared, const struct shoal_pool_options *options, uint32_t workers)
 {
     shared->workers = workers;
     shared->tasks_per_worker = options->tasks_per_worker;
-    shared->start = options->start;
+    shared->start = options->start == SHOAL_START_DEFAULT ? SHOAL_START_FORK : options->start;
     shared->main_tag = sh_member_tag();
     shared->max_pending = options->max_pending;
-    shared->initializer = (uint64_t)(uintptr_t)options->initializer;
-    shared->finalizer = (uint64_t)(uintptr_t)options->finalizer;
     shared->argument_offset = argument_offset(workers);
     shared->argument_size = options->argument_size;
     if (options->argument_size)
@@ -77,12 +80,16 @@ static void fill(struct sh_pool_shared *shared, const struct shoal_pool_options 
     sh_store_relaxed(&shared->segments[0], sh_offset(shared) + segment_offset(workers));
     sh_store_relaxed(&shared->top, 1); /* slot 0 is the head that precedes all jobs */
     sh_store_relaxed(&sh_pool_job(shared, 0)->life, SH_JOB_FREE);
+    int r = sh_names_write(shared, options->initializer, &shared->initializer);
+    return r < 0 ? r : sh_names_write(shared, options->finalizer, &shared->finalizer);
 }
 
 static void free_handle(shoal_pool *pool)
 {
     for (unsigned i = 0; i < SH_POOL_SEGMENTS; i++)
         free(pool->futures[i]);
+    sh_names_forget(pool);
+    pthread_mutex_destroy(&pool->mutex);
     free(pool->crew);
     free(pool);
 }
@@ -102,6 +109,7 @@ static int make_handle(struct sh_pool_shared *shared, shoal_pool **ret_pool)
     pool->epoch = sh_thread_process_epoch();
     sh_store_relaxed(&pool->finisher_cpu, SH_JOB_BITS);
     sh_store_relaxed(&pool->references, 1);
+    pthread_mutex_init(&pool->mutex, NULL);
     *ret_pool = pool;
     return 0;
 }
@@ -124,22 +132,30 @@ int sh_pool_create(const struct shoal_pool_options *options, shoal_pool **ret_po
 
     if (r < 0)
         return r;
+    r = fill(body, options, workers);
+    if (r < 0)
+        goto discard_body;
     r = make_handle(body, &pool);
-    if (r < 0) {
-        sh_object_discard(body);
-        return r;
-    }
-    fill(body, options, workers);
+    if (r < 0)
+        goto discard_body;
     sh_object_publish(body);
     *ret_pool = pool;
     return 0;
+
+discard_body:
+    sh_object_discard(body);
+    return r;
 }
 
 static int open_pool(const struct shoal_pool_options *options, shoal_pool **ret_pool)
 {
+    struct shoal_pool_options resolved = *options;
     shoal_pool *pool;
-    int r = sh_pool_create(options, &pool);
+    int r = sh_launch_verify(&resolved.start);
 
+    if (r < 0)
+        return r;
+    r = sh_pool_create(&resolved, &pool);
     if (r < 0)
         return r;
     r = sh_crew_open(pool);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct sh_crew;
+struct sh_names;
 
 /* The submitter's side of a job. It lies in a table beside the job's slot, so making one allocates nothing.
  *
@@ -47,6 +48,8 @@ struct shoal_pool {
     _Atomic uint32_t references;
     _Atomic uint32_t is_freed; /* by the user: only futures hold it */
     uint64_t empty;            /* jobs without items */
+    pthread_mutex_t mutex;     /* names */
+    struct sh_names *names;    /* functions whose names the pool has */
     struct shoal_future *futures[SH_POOL_SEGMENTS];
     struct sh_crew *crew;
 };

@@ -4,8 +4,10 @@
 #include "arena/block.h"
 #include "base/crash.h"
 #include "os/process.h"
-#include "pool/task.h"
+#include "pool/names.h"
 #include "pool/turn.h"
+
+#include <errno.h>
 
 /* Hand a block over to the job with the store that says how the item ended. Where we die between that store and the
  * next, whoever buries us finds the block by the place's note (sh_turn_keep_block). */
@@ -94,7 +96,7 @@ static void find_data(struct shoal_task *task, const char *base)
     }
 }
 
-static void run_single(struct shoal_task *task, struct sh_claim *claim, const char *base)
+static void run_single(struct shoal_task *task, struct sh_claim *claim, shoal_task_function *function, const char *base)
 {
     struct sh_job *job = task->job;
 
@@ -103,14 +105,13 @@ static void run_single(struct shoal_task *task, struct sh_claim *claim, const ch
     task->data = base;
     task->size = job->size;
     task->record = &job->item;
-    run_item(task, sh_task_function(job));
+    run_item(task, function);
     end_single(job, claim);
 }
 
-static void run_many(struct shoal_task *task, struct sh_claim *claim, const char *base)
+static void run_many(struct shoal_task *task, struct sh_claim *claim, shoal_task_function *function, const char *base)
 {
     struct sh_job *job = task->job;
-    shoal_task_function *function = sh_task_function(job);
     uint32_t count = sh_load_relaxed(&claim->count);
 
     for (uint32_t i = sh_load_relaxed(&claim->begun); i < count; i++) {
@@ -124,16 +125,25 @@ static void run_many(struct shoal_task *task, struct sh_claim *claim, const char
     }
 }
 
+/* Stands in for a function that this program does not have. */
+static int say_unknown(shoal_task *task)
+{
+    return shoal_task_fail(task, -ENOENT, "the worker's program has no function of the name that the task asks for");
+}
+
 void sh_run_claim(struct shoal_task *task, struct sh_claim *claim)
 {
     struct sh_job *job = sh_pool_job(task->pool, claim->job);
     const char *base = job->argument ? sh_at(job->argument) : job->inline_argument;
     uint64_t items = sh_load_relaxed(&claim->count);
 
+    shoal_task_function *function = sh_names_find(task->pool, job->function);
+    if (sh_unlikely(!function))
+        function = say_unknown;
     task->job = job;
     if (sh_job_is_single(job))
-        run_single(task, claim, base);
+        run_single(task, claim, function, base);
     else
-        run_many(task, claim, base);
+        run_many(task, claim, function, base);
     sh_store_relaxed(&task->place->items_done, sh_load_relaxed(&task->place->items_done) + items);
 }

@@ -42,6 +42,14 @@ enum sh_pool_phase {
     SH_POOL_BROKEN,     /* the same, because no worker comes up */
 };
 
+#define SH_POOL_NAME_SIZE 64
+
+/* A function of the program: its address, and where workers are no copies of main its name. */
+struct sh_pool_hook {
+    uint64_t address; /* 0: none */
+    char name[SH_POOL_NAME_SIZE];
+};
+
 struct sh_pool_shared {
     struct sh_object object;
     /* Never change. */
@@ -50,14 +58,15 @@ struct sh_pool_shared {
     uint32_t start;            /* enum shoal_start */
     uint32_t main_tag;
     uint64_t max_pending; /* 0: no bound */
-    uint64_t initializer; /* address, or number of a name; 0: none */
-    uint64_t finalizer;
+    struct sh_pool_hook initializer;
+    struct sh_pool_hook finalizer;
     uint64_t argument_offset; /* from the body */
     uint64_t argument_size;
 
     /* By main, under put: once each. */
     _Atomic uint64_t segments[SH_POOL_SEGMENTS];
-    _Atomic uint32_t top; /* slots from here on were never used */
+    _Atomic uint64_t names; /* newest name of a function (names.c); 0: none */
+    _Atomic uint32_t top;   /* slots from here on were never used */
 
     /* By main and the keeper. phase only goes up; ended: no worker lives, and none will: set once, by the keeper. */
     _Atomic uint32_t phase;

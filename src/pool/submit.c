@@ -5,6 +5,7 @@
 #include "base/crash.h"
 #include "os/clock.h"
 #include "os/cpu.h"
+#include "pool/names.h"
 #include "pool/table.h"
 #include "pool/turn.h"
 #include "pool/wait.h"
@@ -18,6 +19,7 @@
 
 /* A job on its way: blocks that are this process's until it is linked. */
 struct parts {
+    uint64_t function;
     uint64_t argument, argument_size; /* 0: inline */
     uint64_t results;
     uint32_t stride;
@@ -125,7 +127,7 @@ static void fill(struct sh_pool_shared *shared, struct sh_job *job, const struct
 {
     const void *items = submission->parts && submission->count == 1 ? submission->parts[0].data : submission->items;
 
-    job->function = (uint64_t)(uintptr_t)submission->function;
+    job->function = parts->function;
     job->size = parts->argument_size;
     job->count = submission->count;
     job->chunk = chunk_of(shared, submission);
@@ -230,10 +232,14 @@ int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_fu
     struct sh_pool_shared *shared = pool->shared;
     struct parts parts;
     uint32_t index;
-    int r = make_parts(submission, &parts);
+    uint64_t function;
+    int r = sh_names_tell(pool, submission->function, &function);
 
+    if (r == 0)
+        r = make_parts(submission, &parts);
     if (r < 0)
         return r;
+    parts.function = function;
     r = take_slot(pool, submission->timeout, &index);
     if (r < 0) {
         free_parts(&parts);

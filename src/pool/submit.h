@@ -18,7 +18,8 @@ struct sh_submission {
     void *context;
 };
 
-/* -ENOMEM, -ENOSPC, -EPIPE after close, -ENOEXEC where the pool was given up, -EAGAIN, -ETIMEDOUT. */
+/* -ENOENT where the function needs a name; -ENOMEM, -ENOSPC, -EPIPE after close, -ENOEXEC where the pool was given up,
+ * -EAGAIN, -ETIMEDOUT. */
 int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_future **ret_future);
 
 #endif

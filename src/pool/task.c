@@ -1,7 +1,6 @@
 /* task.c - the public calls for task functions. */
-#include "pool/task.h"
-
 #include "arena/block.h"
+#include "pool/run.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,11 +13,6 @@ static int enter(const struct shoal_task *task)
     if (!task)
         return -EINVAL;
     return sh_thread_process_epoch() == task->epoch ? 0 : -EPERM;
-}
-
-shoal_task_function *sh_task_function(const struct sh_job *job)
-{
-    return (shoal_task_function *)(uintptr_t)job->function;
 }
 
 int shoal_task_arg(const shoal_task *task, void *buffer, size_t size)

@@ -5,9 +5,10 @@
 #include "os/cpu.h"
 #include "os/identity.h"
 #include "os/process.h"
+#include "pool/names.h"
 #include "pool/run.h"
-#include "pool/task.h"
 #include "pool/turn.h"
+#include "process/child.h"
 
 #include <errno.h>
 
@@ -96,12 +97,20 @@ static void take_turns(struct shoal_task *task, struct sh_claim *claim)
     }
 }
 
-static int call(struct sh_pool_shared *pool, uint64_t function)
+static int call(struct sh_pool_shared *pool, const struct sh_pool_hook *hook)
 {
-    if (!function)
+    if (!hook->address)
         return 0;
-    shoal_pool_initializer *f = (shoal_pool_initializer *)(uintptr_t)function;
-    return f((char *)pool + pool->argument_offset, pool->argument_size);
+    shoal_pool_initializer *function = sh_names_read(pool, hook);
+    return function ? function((char *)pool + pool->argument_offset, pool->argument_size) : -ENOENT;
+}
+
+static void end(int code) __attribute__((noreturn));
+
+static void end(int code)
+{
+    sh_child_end_daemons();
+    sh_process_exit(code);
 }
 
 void sh_work_run(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t generation)
@@ -111,19 +120,19 @@ void sh_work_run(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t 
     struct sh_claim *claim;
 
     sh_store_relaxed(&place->pid, task.pid);
-    int r = call(pool, pool->initializer);
+    int r = call(pool, &pool->initializer);
     if (sh_thread_process_epoch() != task.epoch)
         sh_process_exit(r < 0);
     if (r < 0) {
         sh_store_relaxed(&place->refusal, r);
         sh_store_release(&place->state, SH_WORKER_REFUSED);
-        sh_process_exit(1);
+        end(1);
     }
     if (sh_turn_arrive(pool, place, generation, &claim) < 0)
-        sh_process_exit(0);
+        end(0);
     take_turns(&task, claim);
     sh_turn_leave(pool, place);
     if (sh_load_relaxed(&pool->phase) < SH_POOL_TERMINATED)
-        call(pool, pool->finalizer);
-    sh_process_exit(0);
+        call(pool, &pool->finalizer);
+    end(0);
 }
