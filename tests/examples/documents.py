@@ -26,7 +26,7 @@ ELSEWHERE = {
     "make help": "it prints a text",
     "make test": "the continuous integration",
     "make demo": "the test `demo`, on a small tree",
-    "make bench": "the test `bench`, for a moment of it",
+    "make bench": "its harness by the test `bench`",
     "make install": "the test `install`",
     "sudo make install": "the test `install`",
     "make install PREFIX=$HOME/.local": "the test `install`",
@@ -78,6 +78,7 @@ def problem_of_code(installed, code, expected):
         pathlib.Path(folder, "program.c").write_text(code)
         has_main = re.search(r"^int main\(", code, re.M)
         goal = "-o program program.c" if has_main else "-c -o program.o program.c"
+        goal += f" -I {ROOT / 'tests' / 'harness'}" if '#include "harness.h"' in code else ""
         build = installed.run(f"cc -Wall -Wextra -Werror {goal} $(pkg-config --cflags --libs shoal)", folder,
                               shell=True)
         if build.returncode != 0:
