@@ -1,9 +1,9 @@
 /* lock.c - two processes add to one counter: without a lock some of it gets lost, with a lock nothing does. */
-#include <sched.h>
 #include <shoal/shoal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { ROUNDS = 10000 };
 
@@ -33,7 +33,7 @@ static int add(void *argument, size_t size)
             must(shoal_lock_acquire(work->lock, SHOAL_FOREVER));
         int seen = *work->counter;
         if (i % 100 == 0)
-            sched_yield(); /* now it is the other's turn */
+            usleep(10); /* now it is the other's turn */
         *work->counter = seen + 1;
         if (work->lock != NULL)
             must(shoal_lock_release(work->lock));
