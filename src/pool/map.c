@@ -24,14 +24,22 @@ static void apply_options(struct sh_submission *submission, const struct shoal_t
 static int submit(shoal_pool *pool, const struct shoal_task_options *options, struct sh_submission *submission,
                   shoal_future **ret_future)
 {
+    shoal_future *future;
     int r = sh_pool_enter(pool);
 
     if (r < 0)
         return r;
-    if (!submission->function || !ret_future || verify(options) < 0)
+    if (!submission->function || verify(options) < 0)
         return -EINVAL;
     apply_options(submission, options);
-    return sh_submit(pool, submission, ret_future);
+    r = sh_submit(pool, submission, &future);
+    if (r < 0)
+        return r;
+    if (ret_future)
+        *ret_future = future;
+    else
+        shoal_future_free(future); /* nobody will ask */
+    return 0;
 }
 
 int shoal_pool_submit(shoal_pool *pool, const struct shoal_task_options *options, shoal_task_function *function,

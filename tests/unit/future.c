@@ -92,6 +92,21 @@ TEST(a_future_that_is_freed_early_is_run_all_the_same)
     end_pool(pool);
 }
 
+TEST(what_nobody_will_ask_for_is_run_all_the_same)
+{
+    shoal_pool *pool = open_pool(2);
+    struct shoal_pool_stats stats;
+    struct shoal_bytes item = {"text", 4};
+
+    for (int i = 0; i < 500; i++) {
+        CHECK_OK(shoal_pool_submit(pool, NULL, square, &i, sizeof i, 1, NULL));
+        CHECK_OK(shoal_pool_submit_items(pool, NULL, echo, &item, 1, NULL));
+    }
+    AWAIT(shoal_pool_stats(pool, &stats) == 0 && stats.completed == 1000);
+    CHECK_OK(shoal_pool_poll(pool));
+    end_pool(pool);
+}
+
 TEST(slots_are_used_again)
 {
     shoal_pool *pool = open_pool(2);

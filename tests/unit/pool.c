@@ -405,7 +405,6 @@ TEST(bad_calls_are_refused_and_change_nothing)
     CHECK_RETURN(shoal_pool_submit(NULL, NULL, square, &x, sizeof x, 1, &future), -EINVAL);
     CHECK_RETURN(shoal_pool_submit(pool, NULL, NULL, &x, sizeof x, 1, &future), -EINVAL);
     CHECK_RETURN(shoal_pool_submit(pool, NULL, square, NULL, sizeof x, 1, &future), -EINVAL);
-    CHECK_RETURN(shoal_pool_submit(pool, NULL, square, &x, sizeof x, 1, NULL), -EINVAL);
     CHECK_RETURN(shoal_pool_submit(pool, &options, square, &x, sizeof x, 1, &future), -EINVAL);
     options = (struct shoal_task_options){SHOAL_OPTIONS(shoal_task), .reserved = 1};
     CHECK_RETURN(shoal_pool_submit(pool, &options, square, &x, sizeof x, 1, &future), -EINVAL);
