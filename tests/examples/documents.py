@@ -6,6 +6,7 @@ The library is installed into a folder of its own. Then, for README.md, docs/gui
 examples of the manual pages:
  - a block of C with a main is built as the README says, and has to end with 0; a block marked as text right after it is
    what it prints, where NNN stands for any number; a block of C without a main is compiled;
+ - a link leads to something that is there; where its text is the `name` of a test, that test is in the file;
  - a command in a block marked sh or console is run, or is one of those that other tests run: ELSEWHERE says which."""
 
 import os
@@ -35,6 +36,7 @@ ELSEWHERE = {
     "/tmp/shoal-asan/tests/unit/unit-error --list": "the test `harness-self`",
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
 DISPLAY = re.compile(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed$", re.M | re.S)
 
 
@@ -50,6 +52,19 @@ def blocks_of_page(path):
     end = text.find("\n.Sh ", start + 1)
     return [("c", match[1].replace(r"\e", "\\").replace(r"\&", ""), text[:start + match.start()].count("\n") + 1)
             for match in DISPLAY.finditer(text[start:end])]
+
+
+def problems_of_links(path):
+    text = path.read_text(encoding="utf-8")
+    for match in LINK.finditer(FENCE.sub("", text)):
+        target = path.parent / match[2].split("#")[0]
+        named = re.fullmatch(r"`(\w+)`", match[1])
+        if match[2].startswith("http"):
+            continue
+        if not target.exists():
+            yield f"{path.relative_to(ROOT)}: links to {match[2]}, which is not there"
+        elif named and target.suffix == ".c" and not re.search(rf"^TEST\w*\(.*\b{named[1]}\)", target.read_text(), re.M):
+            yield f"{path.relative_to(ROOT)}: {match[2]} has no test {named[1]}"
 
 
 class Installed:
@@ -144,6 +159,7 @@ def main(build, *meson):
             blocks = blocks_of_page(path) if path in pages else blocks_of_markdown(path)
             looked_at += len(blocks)
             problems += problems_of(installed, path, blocks)
+    problems += [problem for path in documents for problem in problems_of_links(path)]
     for problem in problems:
         print(problem)
     print(f"{looked_at} blocks looked at, {len(problems)} wrong")
