@@ -32,6 +32,17 @@ int sh_watch_life(struct sh_watch *watch, uint32_t tag)
     return r == -ESRCH ? r : 0;
 }
 
+int sh_watch_glance(struct sh_watch *watch, uint32_t tag)
+{
+    _Atomic uint32_t *life;
+    uint32_t value;
+    int r = tag == sh_member_tag() ? 0 : sh_member_watch(tag, &life, &value);
+
+    if (r == -EAGAIN)
+        watch->in_doubt = 1;
+    return r == -ESRCH ? r : 0;
+}
+
 /* Who sleeps on a life that has been marked is to look closely, whatever he waits for. */
 static void wake_others(struct sh_watch *watch)
 {

@@ -55,6 +55,16 @@ static inline void sh_watch_value(struct sh_watch *watch, _Atomic uint32_t *word
 /* Watch a member's life. -ESRCH where it is dead. Where as many are watched as can be, it is left to the backstop. */
 int sh_watch_life(struct sh_watch *watch, uint32_t tag);
 
+/* The same for one whose sleep the kernel ends, by waking another: nothing is slept on, but while it is in doubt the
+ * sleep is short. */
+int sh_watch_glance(struct sh_watch *watch, uint32_t tag);
+
+/* Whether a death is in the air: the last sleep was a short one, or was ended by nothing that can be seen. */
+static inline int sh_watch_is_uneasy(const struct sh_watch *watch)
+{
+    return watch->nap > 0 || watch->suspicion > 0;
+}
+
 /* Sleep on the word that this thread has announced, and on the rest. 0 where it is time to look again; -ETIMEDOUT at
  * the deadline, -EINTR. */
 int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, int64_t deadline);
