@@ -1,10 +1,13 @@
 """How a process's children come into its family, whichever way they are started."""
+import contextlib
 import multiprocessing.spawn
 import os
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
 
 from . import _core
+
+VARIABLE = "SHOAL_FAMILY"
 
 # Runs in a child before anything of the program is there: even this package may not be on its path yet.
 _JOIN = ("__import__('sys').path.append(folder) or "
@@ -54,5 +57,29 @@ def _get_preparation_data(name, *args):
 if multiprocessing.spawn.get_preparation_data.__name__ != "_get_preparation_data":
     _standard_preparation_data = multiprocessing.spawn.get_preparation_data
     multiprocessing.spawn.get_preparation_data = _get_preparation_data
+
+def _map_from_environment():
+    """In a fork server that shoal started: what it makes while it preloads is of the family that it serves."""
+    pid, fd, family = map(int, os.environ.pop(VARIABLE).split())
+    try:
+        fd = os.open("/proc/%d/fd/%d" % (pid, fd), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    if not _core.family_map(fd, family):
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def in_environment():
+    """What is started meanwhile finds the family by its environment."""
+    os.environ[VARIABLE] = "%d %d %d" % (os.getpid(), _core.family_descriptor(), _core.family_enter())
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+
+
+if VARIABLE in os.environ:
+    _map_from_environment()
 
 os.register_at_fork(after_in_child=_core.family_after_fork)

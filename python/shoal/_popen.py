@@ -1,10 +1,11 @@
 """The standard library's ways to start a child, with a place in the family kept for it from before it starts."""
+import multiprocessing.forkserver
 import multiprocessing.popen_fork
 import multiprocessing.popen_forkserver
 import multiprocessing.popen_spawn_posix
 import os
 
-from . import _core, _family  # noqa: F401: _family hands the place on
+from . import _core, _family
 
 
 class _Placed:
@@ -60,5 +61,14 @@ class SpawnPopen(_Placed, multiprocessing.popen_spawn_posix.Popen):
     pass
 
 
-class ForkServerPopen(_Placed, multiprocessing.popen_forkserver.Popen):
+class _Served:
+    """Starts the fork server, where there is none, as one of the family."""
+
+    def _launch(self, process_obj):
+        with _family.in_environment():
+            multiprocessing.forkserver.ensure_running()
+        super()._launch(process_obj)
+
+
+class ForkServerPopen(_Placed, _Served, multiprocessing.popen_forkserver.Popen):
     pass

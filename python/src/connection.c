@@ -408,7 +408,8 @@ static PyObject *connection_make_side(PyObject *object, PyObject *other)
 
     if (!PyObject_TypeCheck(other, from->state->connection_type) || from->out || to->in)
         return shpy_ref_refuse("the other end");
-    int r = shoal_queue_open(NULL, &from->out);
+    struct shoal_queue_options options = {SHOAL_OPTIONS(shoal_queue), .flags = SHOAL_QUEUE_JOINABLE};
+    int r = shoal_queue_open(&options, &from->out);
     if (r == 0)
         r = shoal_queue_ref(from->out, &ref);
     if (r == 0)

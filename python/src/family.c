@@ -4,6 +4,9 @@
 #include "module.h"
 #include "os/life.h"
 
+#include <stddef.h>
+#include <unistd.h>
+
 /* The member that the next fork of this thread is to become, 0 for any; and its ticket (os/life.h), -1 for none. */
 static _Thread_local uint32_t expected;
 static _Thread_local int expected_ticket = -1;
@@ -134,6 +137,23 @@ static PyObject *family_after_fork(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* Map the family's memory, without being one of it yet: False where this process has a family, or the descriptor is of
+ * something else. For a fork server, whose children will be of the family. */
+static PyObject *family_map(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int fd;
+    unsigned long long family;
+    uint64_t found;
+
+    if (!PyArg_ParseTuple(args, "iK:family_map", &fd, &family))
+        return NULL;
+    if (sh_arena.base || pread(fd, &found, sizeof found, offsetof(struct sh_arena_shared, family)) != sizeof found ||
+        found != family)
+        Py_RETURN_FALSE;
+    return PyBool_FromLong(sh_arena_join(fd) == 0);
+}
+
 static PyObject *family_join(PyObject *module, PyObject *args)
 {
     (void)module;
@@ -170,6 +190,7 @@ PyMethodDef shpy_family_methods[] = {
     {"family_next_fork", family_next_fork, METH_VARARGS,
      "What the next fork of this thread takes: (place, ticket), (0, -1) for none."},
     {"family_after_fork", family_after_fork, METH_NOARGS, "In a forked child: attach it to the family."},
+    {"family_map", family_map, METH_VARARGS, "Map the memory of a family: (descriptor, family). Whether it was."},
     {"family_join", family_join, METH_VARARGS, "In a child that was started afresh: join (descriptor, place, family)."},
     {NULL, NULL, 0, NULL},
 };

@@ -4,12 +4,16 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define LEAST_LARGE 32768 /* bytes of a message that goes by a side */
 #define MOST_IN_SIDE 8    /* messages */
+#define LEAST_AWAITED                                                                                                  \
+    (8 << 20) /* bytes of a message whose sender waits until it is taken, as a full pipe would make it */
+#define LOOK SHOAL_MILLISECONDS(50) /* how long to wait for that without a look whether anybody is there to take it */
 #define LENGTH_LONG (-1)
 #define LENGTH_SIDE (-2)
 #define MOST_HEAD 12
@@ -98,8 +102,37 @@ static uint64_t next_id(void)
     return (uint64_t)(uint32_t)PyThread_get_thread_native_id() << 32 | ++count;
 }
 
+static int is_hung_up(int fd)
+{
+    struct pollfd end = {.fd = fd};
+    return poll(&end, 1, 0) > 0;
+}
+
+/* Wait until the other end has taken all that is in the side. */
+static int call_taken(void *context, int64_t timeout)
+{
+    struct shpy_connection *connection = context;
+    int r = shoal_queue_join(connection->out, timeout < LOOK ? timeout : LOOK);
+
+    return (r == -EAGAIN || r == -ETIMEDOUT) && is_hung_up(connection->fd) ? -EPIPE : r;
+}
+
+static int wait_until_taken(struct shpy_connection *connection)
+{
+    int r = shpy_wait(call_taken, connection, SHOAL_FOREVER);
+
+    if (r == 0)
+        return 0;
+    if (r == -EINTR && PyErr_Occurred())
+        return -1;
+    errno = -r;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+}
+
 /* Send by the side: 1; 0 where it is to go through the descriptor; -1 with an exception. */
-static int send_by_side(struct shpy_connection *connection, const struct shoal_bytes *parts, size_t count)
+static int send_by_side(struct shpy_connection *connection, const struct shoal_bytes *parts, size_t count,
+                        uint64_t size)
 {
     char head[SHPY_SIDE_HEAD] = {0};
     char marker[MOST_HEAD];
@@ -127,13 +160,15 @@ static int send_by_side(struct shpy_connection *connection, const struct shoal_b
     memcpy(marker, &length, sizeof length);
     memcpy(marker + sizeof length, &id, sizeof id);
     struct iovec vector = {.iov_base = marker, .iov_len = sizeof marker};
-    return write_vectors(connection, &vector, 1) < 0 ? -1 : 1;
+    if (write_vectors(connection, &vector, 1) < 0)
+        return -1;
+    return size >= LEAST_AWAITED && wait_until_taken(connection) < 0 ? -1 : 1;
 }
 
 int shpy_wire_send(struct shpy_connection *connection, const struct shoal_bytes *parts, size_t count, uint64_t size)
 {
     if (size >= LEAST_LARGE && connection->out) {
-        int r = send_by_side(connection, parts, count);
+        int r = send_by_side(connection, parts, count, size);
         if (r)
             return r;
     }
@@ -174,6 +209,7 @@ static int receive_by_side(struct shpy_connection *connection, uint64_t id, stru
     int r = -ESTALE;
 
     while (connection->in && (r = shoal_queue_receive(connection->in, ret_message, 0)) == 0) {
+        shoal_queue_task_done(connection->in);
         if (ret_message->size >= SHPY_SIDE_HEAD && memcmp(ret_message->data, &id, sizeof id) == 0)
             return 0;
         shoal_message_release(ret_message);

@@ -5,7 +5,7 @@
  * direction, their sides: a large message goes in there, and what goes through the descriptor is -2 and the message's
  * id. It is in the side before its id is sent; where a sender dies between the two, it is skipped by the id of the
  * next. A side that is not emptied is left alone: then large messages go through the descriptor too, which makes their
- * sender wait. */
+ * sender wait; and who sends a very large one waits until it is taken. */
 #ifndef SHPY_WIRE_H
 #define SHPY_WIRE_H
 

@@ -251,3 +251,21 @@ def test_descriptors_are_closed_with_their_objects():
         shoal.Pipe()
         shoal.Pipe(False)
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_very_large_message_waits_for_its_receiver():
+    receiver, sender = shoal.Pipe()
+    thread = threading.Thread(target=sender.send, args=(bytes(16 << 20),))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    assert receiver.recv() == bytes(16 << 20)
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_very_large_message_to_nobody_is_a_broken_pipe():
+    receiver, sender = shoal.Pipe()
+    threading.Timer(0.2, receiver.close).start()
+    with pytest.raises(BrokenPipeError):
+        sender.send(bytes(16 << 20))

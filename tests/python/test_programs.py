@@ -115,3 +115,28 @@ def test_child_may_make_queues_while_it_imports_the_main_module(method, run, tmp
     program = tmp_path / "program.py"
     program.write_text(QUEUE_AT_TOP_OF_MAIN.format(method=method))
     assert run([str(program)])[0] == "(1, 'both')\n"
+
+
+PRELOADED = """
+import shoal
+q = shoal.Queue()
+
+def child(inner):
+    q.put(1)
+    inner.put((q.get(), "preloaded"))
+
+if __name__ == "__main__":
+    import program
+    context = shoal.get_context("forkserver")
+    context.set_forkserver_preload(["program"])
+    inner = context.Queue()
+    p = context.Process(target=program.child, args=(inner,))
+    p.start()
+    print(inner.get(timeout=30))
+    p.join()
+"""
+
+
+def test_fork_server_may_make_queues_while_it_preloads(run, tmp_path, monkeypatch):
+    (tmp_path / "program.py").write_text(PRELOADED)
+    assert run([str(tmp_path / "program.py")])[0] == "(1, 'preloaded')\n"
