@@ -85,7 +85,11 @@ static int begin_life(uint32_t tag)
 
     if (r < 0)
         return r;
-    sh_store_release(&slot->state, SH_MEMBER_LIVE); /* pairs with the loads of state */
+    uint32_t coming = SH_MEMBER_COMING;
+    if (!sh_cas_ordered(&slot->state, &coming, SH_MEMBER_LIVE)) { /* buried with the parent that it depended on */
+        sh_mutex_unlock(&slot->life);
+        return -ESRCH;
+    }
     sh_member_self.tag = tag;
     sh_member_self.slot = slot;
     return 0;

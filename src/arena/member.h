@@ -70,7 +70,7 @@ int sh_member_attach(void);
  * when the parent dies, or says sh_member_cancel, which it does too when it learns of the child's end. */
 int sh_member_expect(uint32_t *ret_tag);
 
-/* The same for a child that is started afresh, and has no handles but those it makes from the refs in its argument: it is
+/* The same for a child that is started afresh, and has no handles but those it makes from refs in its argument: it is
  * attached to the objects that these bytes name, and to no others. */
 int sh_member_expect_afresh(const void *argument, size_t size, uint32_t *ret_tag);
 int sh_member_take_over(uint32_t tag);

@@ -16,12 +16,24 @@ static int needs_burial(struct sh_member *slot)
     return state == SH_MEMBER_DEAD || sh_member_is_dead(sh_load_acquire(&slot->tag));
 }
 
+/* Where the slot was still to be taken by a child of the dead, the child may have just begun to live: then it stays. */
+static int is_condemned(struct sh_member *slot)
+{
+    uint32_t coming = SH_MEMBER_COMING;
+
+    if (sh_cas_ordered(&slot->state, &coming, SH_MEMBER_DEAD) || coming == SH_MEMBER_DEAD)
+        return 1;
+    if (!needs_burial(slot))
+        return 0;
+    sh_store_release(&slot->state, SH_MEMBER_DEAD);
+    return 1;
+}
+
 /* Every step may be repeated, so that another can go on where this process dies. */
 static void bury(struct sh_member *slot)
 {
     uint32_t tag = sh_load_acquire(&slot->tag);
 
-    sh_store_release(&slot->state, SH_MEMBER_DEAD);
     SH_CRASH_POINT(member_dead);
     sh_object_reclaim(tag);
     SH_CRASH_POINT(member_objects);
@@ -37,8 +49,9 @@ static int bury_all(void)
     int count = 0;
 
     for (uint32_t i = 0; i < top; i++) {
-        if (needs_burial(&sh_arena.shared->members[i])) {
-            bury(&sh_arena.shared->members[i]);
+        struct sh_member *slot = &sh_arena.shared->members[i];
+        if (needs_burial(slot) && is_condemned(slot)) {
+            bury(slot);
             count++;
         }
     }

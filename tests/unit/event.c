@@ -96,8 +96,7 @@ static pid_t start_waiter(shoal_event *event, struct board *board, int index)
 {
     pid_t pid;
 
-    CHILD(pid)
-    {
+    CHILD(pid) {
         CHECK_OK(shoal_event_wait(event, SHOAL_FOREVER));
         board->numbers[index] = test_now();
     }
@@ -177,8 +176,7 @@ TEST(a_setter_that_dies_before_it_wakes_anybody_has_woken_all)
 
     for (int i = 0; i < COUNT; i++)
         pids[i] = start_waiter(event, board, i);
-    CHILD(setter)
-    {
+    CHILD(setter) {
         CHECK_OK(sh_handle_enter(&event->handle));
         sh_word_announce(&sh_thread_state, &shared->bell); /* as shoal_event_set does */
         sh_store_ordered(&shared->state, 3);
@@ -205,8 +203,7 @@ TEST(a_signal_ends_the_wait)
     shoal_event *event = open_event();
     pid_t pid;
 
-    CHILD(pid)
-    {
+    CHILD(pid) {
         struct sigaction action = {.sa_handler = on_signal};
         CHECK_SYS(sigaction(SIGUSR1, &action, NULL));
         board->step = 1;
@@ -238,8 +235,7 @@ TEST(two_processes_take_turns_by_two_events)
     shoal_event *left = open_event(), *right = open_event();
     pid_t pid;
 
-    CHILD(pid)
-    {
+    CHILD(pid) {
         play(board, left, right, ROUNDS);
     }
     CHECK_OK(shoal_event_set(left));
@@ -263,8 +259,7 @@ TEST(threads_of_a_forked_child_wait_too)
     shoal_event *event = open_event();
     pid_t pid;
 
-    CHILD(pid)
-    {
+    CHILD(pid) {
         pthread_t threads[THREADS];
         for (int i = 0; i < THREADS; i++)
             CHECK_EQ(pthread_create(&threads[i], NULL, wait_in_thread, event), 0);
