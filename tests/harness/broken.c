@@ -166,6 +166,17 @@ TEST(leaks_a_shared_mapping)
     CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 }
 
+TEST(leaks_memory)
+{
+    static char *volatile kept;
+
+    kept = malloc(1000);
+    CHECK(kept != NULL);
+    kept = NULL;
+    if (!test_under_asan())
+        SKIP("AddressSanitizer is not there");
+}
+
 TEST(leaves_a_zombie)
 {
     pid_t pid;

@@ -127,7 +127,8 @@ pid_t test_fork(const char *file, int line);
 /* End a child: without running what its parent registered with atexit. */
 void test_exit(int code) __attribute__((noreturn));
 
-/* Whether ThreadSanitizer is in this program. */
+/* Whether AddressSanitizer, or ThreadSanitizer, is in this program. */
+bool test_under_asan(void);
 bool test_under_tsan(void);
 
 /* Monotonic nanoseconds; this many seconds in nanoseconds, stretched where a sanitizer slows everything down. */

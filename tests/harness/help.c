@@ -22,6 +22,11 @@
 #define THREAD_SANITIZER 0
 #endif
 
+bool test_under_asan(void)
+{
+    return ADDRESS_SANITIZER;
+}
+
 bool test_under_tsan(void)
 {
     return THREAD_SANITIZER;

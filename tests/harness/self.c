@@ -106,6 +106,14 @@ TEST(a_leaked_mapping_is_seen)
     check_fails("leaks_a_shared_mapping", "left mapped and shared:");
 }
 
+TEST(leaked_memory_is_seen)
+{
+    if (test_under_asan())
+        check_fails("leaks_memory", "left unfreed: memory");
+    else
+        SKIP("AddressSanitizer is not there");
+}
+
 TEST(a_leaked_child_is_seen)
 {
     setenv("TEST_TIME_SCALE", "0.2", 1);
