@@ -82,4 +82,4 @@ def in_environment():
 if VARIABLE in os.environ:
     _map_from_environment()
 
-os.register_at_fork(after_in_child=_core.family_after_fork)
+os.register_at_fork(before=_core.family_before_fork, after_in_child=_core.family_after_fork)

@@ -1,14 +1,32 @@
-/* block.c - memory of a received message that Python objects keep. */
+/* block.c - memory of a received message that Python objects keep.
+ *
+ * Small messages are copied. A large one stays where its sender wrote it: its pages are mapped a second time, for the
+ * block alone, and the arena has them back when the block dies. But memory that Python objects have is private: after a
+ * fork neither process may see what the other writes, or what the arena does with pages it has back. So before a fork
+ * each block that lies in the arena is made private: its pages are mapped anew, as a private copy, at the same address;
+ * all of them are touched, which makes the copy; and the arena has its own back. */
 #include "block.h"
 
-#include <string.h>
+#include "arena/arena.h"
 
-/* data is this process's alone: after a fork each side goes on with its own. */
+#include <string.h>
+#include <sys/mman.h>
+
+#define LEAST_MAPPED (256 << 10) /* bytes of a message that is not copied */
+
+/* data and size: the message. pages and page_bytes: what is mapped around it, NULL where the data was copied. message
+ * is what the arena is to have back, its block 0 where it has it. previous and next link those of which it has not:
+ * under the state's lock. */
 struct block {
     PyObject_HEAD;
     struct shpy_state *state;
     char *data;
     size_t size;
+    char *pages;
+    size_t page_bytes;
+    uint64_t page_offset;
+    struct shoal_message message;
+    struct block *previous, *next;
 };
 
 struct part {
@@ -19,14 +37,23 @@ struct part {
     int is_read_only;
 };
 
-PyObject *shpy_block_alloc(struct shpy_state *state, size_t size)
+static struct block *new_block(struct shpy_state *state, size_t size)
 {
     struct block *block = (struct block *)state->block_type->tp_alloc(state->block_type, 0);
 
+    if (block) {
+        block->state = state;
+        block->size = size;
+    }
+    return block;
+}
+
+PyObject *shpy_block_alloc(struct shpy_state *state, size_t size)
+{
+    struct block *block = new_block(state, size);
+
     if (!block)
         return NULL;
-    block->state = state;
-    block->size = size;
     block->data = PyMem_RawMalloc(size ? size : 1);
     if (!block->data) {
         Py_DECREF(block);
@@ -35,15 +62,67 @@ PyObject *shpy_block_alloc(struct shpy_state *state, size_t size)
     return (PyObject *)block;
 }
 
+static void link_block(struct block *block)
+{
+    struct shpy_state *state = block->state;
+
+    PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
+    block->next = state->blocks;
+    if (block->next)
+        block->next->previous = block;
+    state->blocks = block;
+    PyThread_release_lock(state->block_lock);
+}
+
+static void unlink_block(struct block *block)
+{
+    struct shpy_state *state = block->state;
+
+    PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
+    if (block->previous)
+        block->previous->next = block->next;
+    else if (state->blocks == block)
+        state->blocks = block->next;
+    if (block->next)
+        block->next->previous = block->previous;
+    PyThread_release_lock(state->block_lock);
+}
+
+/* Map the message's pages once more: 0, or -1 where they cannot be. */
+static int map_pages(struct block *block, const struct shoal_message *message)
+{
+    uint64_t page_size = sh_arena.shared->page_size;
+    uint64_t begin = sh_offset(message->data), end = begin + message->size;
+
+    block->page_offset = begin / page_size * page_size;
+    block->page_bytes = (size_t)(sh_round_up(end, page_size) - block->page_offset);
+    void *pages = mmap(NULL, block->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, sh_arena.fd,
+                       (off_t)block->page_offset);
+    if (pages == MAP_FAILED)
+        return -1;
+    block->pages = pages;
+    block->data = block->pages + (begin - block->page_offset);
+    return 0;
+}
+
 PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message)
 {
+    if (message->size >= LEAST_MAPPED) {
+        struct block *block = new_block(state, message->size);
+        if (!block)
+            return NULL;
+        if (map_pages(block, message) == 0) {
+            block->message = *message;
+            *message = (struct shoal_message){0};
+            link_block(block);
+            return (PyObject *)block;
+        }
+        Py_DECREF(block);
+    }
     PyObject *object = shpy_block_alloc(state, message->size);
-
     if (object) {
-        Py_BEGIN_ALLOW_THREADS;
         memcpy(((struct block *)object)->data, message->data, message->size);
         shoal_message_release(message);
-        Py_END_ALLOW_THREADS;
     }
     return object;
 }
@@ -53,11 +132,56 @@ char *shpy_block_data(PyObject *block)
     return ((struct block *)block)->data;
 }
 
+/* Give the arena its pages back, and keep a private copy of them: 0, or -1 where there are no pages for that. */
+static int make_private(struct block *block)
+{
+    size_t page_size = sh_arena.shared->page_size;
+    void *pages = mmap(block->pages, block->page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, sh_arena.fd,
+                       (off_t)block->page_offset);
+
+    if (pages == MAP_FAILED)
+        return -1;
+    for (size_t at = 0; at < block->page_bytes; at += page_size) /* a write that changes nothing copies the page */
+        __atomic_fetch_or(block->pages + at, 0, __ATOMIC_RELAXED);
+    shoal_message_release(&block->message);
+    return 0;
+}
+
+PyObject *shpy_block_before_fork(PyObject *module, PyObject *unused)
+{
+    (void)unused;
+    struct shpy_state *state = PyModule_GetState(module);
+    int r = 0;
+
+    PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
+    while (r == 0 && state->blocks) {
+        struct block *block = state->blocks;
+        r = make_private(block);
+        if (r == 0) {
+            state->blocks = block->next;
+            if (block->next)
+                block->next->previous = NULL;
+            block->previous = block->next = NULL;
+        }
+    }
+    PyThread_release_lock(state->block_lock);
+    if (r < 0)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
 static void block_dealloc(PyObject *object)
 {
+    struct block *block = (struct block *)object;
     PyTypeObject *type = Py_TYPE(object);
 
-    PyMem_RawFree(((struct block *)object)->data);
+    if (block->pages) {
+        unlink_block(block);
+        munmap(block->pages, block->page_bytes);
+        shoal_message_release(&block->message);
+    } else {
+        PyMem_RawFree(block->data);
+    }
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -120,5 +244,16 @@ int shpy_block_add(PyObject *module, struct shpy_state *state)
 {
     state->block_type = shpy_type_add(module, &block_spec);
     state->part_type = shpy_type_add(module, &part_spec);
-    return state->block_type && state->part_type ? 0 : -1;
+    state->block_lock = PyThread_allocate_lock();
+    if (!state->block_lock)
+        PyErr_NoMemory();
+    return state->block_type && state->part_type && state->block_lock ? 0 : -1;
+}
+
+void shpy_block_clear(struct shpy_state *state)
+{
+    if (state->block_lock && !state->blocks) {
+        PyThread_free_lock(state->block_lock);
+        state->block_lock = NULL;
+    }
 }

@@ -14,6 +14,10 @@ char *shpy_block_data(PyObject *block);
 /* Some of it, as an object with a buffer. It keeps the block. */
 PyObject *shpy_block_part(PyObject *block, size_t offset, size_t size, int is_read_only);
 
+/* The function of the module that is called before a fork. */
+PyObject *shpy_block_before_fork(PyObject *module, PyObject *unused);
+
+void shpy_block_clear(struct shpy_state *state);
 int shpy_block_add(PyObject *module, struct shpy_state *state);
 
 #endif

@@ -1,7 +1,7 @@
 /* family.c - the process's place in its family: what Python's start methods need to hand it on. */
 #include "arena/arena.h"
 #include "arena/member.h"
-#include "module.h"
+#include "block.h"
 #include "os/life.h"
 
 #include <stddef.h>
@@ -189,6 +189,8 @@ PyMethodDef shpy_family_methods[] = {
     {"family_follow", family_follow, METH_O, "In the child: die with the process that made this ticket."},
     {"family_next_fork", family_next_fork, METH_VARARGS,
      "What the next fork of this thread takes: (place, ticket), (0, -1) for none."},
+    {"family_before_fork", shpy_block_before_fork, METH_NOARGS,
+     "Make private what has been received and lies in the family's memory."},
     {"family_after_fork", family_after_fork, METH_NOARGS, "In a forked child: attach it to the family."},
     {"family_map", family_map, METH_VARARGS, "Map the memory of a family: (descriptor, family). Whether it was."},
     {"family_join", family_join, METH_VARARGS, "In a child that was started afresh: join (descriptor, place, family)."},

@@ -99,6 +99,7 @@ static int module_clear(PyObject *module)
 static void module_free(void *module)
 {
     module_clear(module);
+    shpy_block_clear(PyModule_GetState(module));
 }
 
 static PyModuleDef_Slot module_slots[] = {

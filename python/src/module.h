@@ -26,6 +26,7 @@ static inline PyObject *Py_XNewRef(PyObject *object)
 }
 #endif
 
+struct block;
 struct shpy_encoder;
 
 struct shpy_state {
@@ -44,6 +45,8 @@ struct shpy_state {
     PyObject *loads;
     PyObject *registry; /* the pickler's dispatch table (pickler.c) */
     _Atomic(struct shpy_encoder *) spare_encoder;
+    struct block *blocks; /* block.c: those that lie in the arena */
+    PyThread_type_lock block_lock;
 };
 
 extern struct PyModuleDef shpy_module;

@@ -36,9 +36,10 @@ def main(package, *options):
     os.environ["PYTHONPATH"] = package
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
-    return pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "--rootdir", str(HERE), str(HERE),
-                        *options] if not options else ["-p", "no:cacheprovider", "--rootdir", str(HERE), *options],
-                       plugins=[] if options else [Tap()])
+    common = ["-p", "no:cacheprovider", "--capture=sys", "--rootdir", str(HERE)]
+    if options:
+        return pytest.main([*common, *options])
+    return pytest.main([*common, "-q", "-p", "no:terminalreporter", str(HERE)], plugins=[Tap()])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import array
 import copyreg
 import decimal
 import multiprocessing.reduction
+import os
 import pickle
 import random
 
@@ -158,6 +159,43 @@ def test_array_outlives_its_queue_and_its_block_is_given_back():
     del queue
     for i, back in kept:
         assert (back == i).all()
+
+
+def test_received_memory_is_private_after_a_fork():
+    numpy = pytest.importorskip("numpy")
+    queue, back, go = shoal.SimpleQueue(), shoal.SimpleQueue(), shoal.Event()
+    queue.put(numpy.full(1 << 20, 1))
+    array = queue.get()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            go.wait()
+            back.put(array.min() == array.max() == 1)
+            array[:] = 3
+            back.put(int(array[5]))
+        finally:
+            os._exit(0)
+    array[:] = 2
+    for _ in range(4):  # takes what the arena has back
+        queue.put(numpy.full(1 << 20, 9))
+        queue.get()
+    go.set()
+    assert back.get() and back.get() == 3
+    os.waitpid(pid, 0)
+    assert array.min() == array.max() == 2
+
+
+def test_forks_do_not_cost_received_memory_its_contents():
+    numpy = pytest.importorskip("numpy")
+    queue = shoal.SimpleQueue()
+    arrays = []
+    for i in range(6):
+        queue.put(numpy.full(100000, i))
+        arrays.append(queue.get())
+        process = shoal.Process(target=int)
+        process.start()
+        process.join(30)
+    assert [int(array.sum()) for array in arrays] == [100000 * i for i in range(6)]
 
 
 def test_lambda_crosses_a_queue_where_cloudpickle_is_there():
