@@ -200,7 +200,8 @@ static void go_to(shoal_pool *pool, uint32_t phase)
 
     sh_word_lock(&shared->put);
     sh_keeper_raise_phase(shared, phase);
-    sh_word_unlock_all(&shared->put, SH_WORD_DATA);
+    sh_word_unlock(&shared->put);
+    sh_turn_wake_all(shared);
     sh_turn_lock(shared);
     sh_word_unlock_all(&shared->take, SH_WORD_DATA);
     sh_crew_ring(pool);

@@ -9,9 +9,10 @@
  * of, or that was passed over because the rest was cancelled; the job it links to is the first with work.
  * While a slot is head it is not used again, though its job may have ended.
  *
- * Idle workers sleep on `put` in SH_WORD_DATA, so that the unlock after a job was linked wakes one, which wakes the
- * next if there is more. Who has an orphan to give takes `put` and releases it. Main waits for room (max_pending) on
- * `take` in SH_WORD_DATA, for one job on the job's word, and for anything to happen on `event`.
+ * Idle workers sleep on `idle`, which nobody locks, so that only who has work for them wakes one (sh_turn_wake_one):
+ * main when it has linked a job, and who stands in for a dead worker when there is an orphan. Who was woken wakes the
+ * next if there is more. Main waits for room (max_pending) on `take`, for one job on the job's word, and for anything
+ * to happen on `event`. All sleep in SH_WORD_DATA.
  *
  * Equations, when neither word is held:
  *     begun <= submitted, exhausted <= begun
@@ -90,7 +91,9 @@ struct sh_pool_shared {
     _Atomic uint64_t completed; /* jobs that have ended and were retired */
     _Atomic uint32_t orphans;   /* there may be an orphan */
 
+    /* Not locked, but slept on: written by who falls asleep and who wakes him, otherwise only looked at. */
     _Alignas(SH_CACHE_LINE) struct sh_word event;
+    struct sh_word idle;
 
     _Alignas(SH_CACHE_LINE) struct sh_worker worker[]; /* then the first segment, then the argument */
 };

@@ -252,7 +252,9 @@ int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_fu
         link_job(pool, future, future->job);
     else
         end_empty(pool, future, future->job);
-    sh_word_unlock(&shared->put);
+    sh_word_unlock(&shared->put); /* before the look at who sleeps: its swap orders the two */
+    if (submission->count)
+        sh_turn_wake_one(shared);
     *ret_future = future;
     return 0;
 }

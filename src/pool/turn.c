@@ -230,14 +230,12 @@ static void ring_finished(struct sh_pool_shared *pool, const struct sh_worker *p
 
 void sh_turn_wake_one(struct sh_pool_shared *pool)
 {
-    sh_word_lock(&pool->put);
-    sh_word_unlock(&pool->put);
+    sh_word_ring_some(&pool->idle, 1);
 }
 
 void sh_turn_wake_all(struct sh_pool_shared *pool)
 {
-    sh_word_lock(&pool->put);
-    sh_word_unlock_all(&pool->put, SH_WORD_DATA);
+    sh_word_ring(&pool->idle);
 }
 
 /* --- the worker --- */

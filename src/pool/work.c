@@ -48,12 +48,10 @@ static void spin(struct sh_pool_shared *pool, uint32_t submitter_cpu)
 static void sleep_once(struct sh_pool_shared *pool)
 {
     sh_process_flush(); /* what tasks have printed is not to wait in a buffer for the next one */
-    uint32_t seen = sh_word_prepare(&pool->put, SH_WORD_DATA);
+    uint32_t seen = sh_word_prepare(&pool->idle, SH_WORD_DATA);
     if (!sh_pool_has_work(pool) && sh_load_acquire(&pool->phase) == SH_POOL_OPEN)
-        sh_word_sleep(&pool->put, seen, SH_WORD_DATA, SH_DEADLINE_NEVER);
+        sh_word_sleep(&pool->idle, seen, SH_WORD_DATA, SH_DEADLINE_NEVER);
     sh_word_forget();
-    if (seen & SH_WORD_DIED)
-        sh_turn_wake_one(pool); /* takes the word: there is nothing to mend but its mark */
 }
 
 /* Wait for something to do: NULL where there will be nothing. Who was among the sleepers has to wake the next where
@@ -69,7 +67,7 @@ static struct sh_claim *await_claim(struct sh_pool_shared *pool, struct sh_worke
         struct sh_claim *claim = sh_turn_take(pool, place);
         if (claim) {
             if (sh_pool_has_work(pool))
-                sh_word_pass(&pool->put, SH_WORD_DATA);
+                sh_word_pass(&pool->idle, SH_WORD_DATA);
             return claim;
         }
     }

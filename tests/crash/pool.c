@@ -431,10 +431,10 @@ static void sleep_for_work(unsigned index)
 {
     (void)index;
     for (;;) {
-        uint32_t seen = sh_word_prepare(&shared->put, SH_WORD_DATA);
+        uint32_t seen = sh_word_prepare(&shared->idle, SH_WORD_DATA);
         if (sh_pool_has_work(shared))
             break;
-        sh_word_sleep(&shared->put, seen, SH_WORD_DATA, INT64_MAX);
+        sh_word_sleep(&shared->idle, seen, SH_WORD_DATA, INT64_MAX);
     }
     sh_word_forget();
 }
