@@ -273,19 +273,25 @@ int shoal_lock_release(shoal_lock *lock)
     return sh_likely(is_free) ? 0 : release_slowly(lock);
 }
 
-int sh_lock_let_go(shoal_lock *lock, uint32_t *ret_depth)
+int sh_lock_is_held(shoal_lock *lock)
 {
     int r = sh_handle_enter(&lock->handle);
+
     if (r < 0)
         return r;
-    struct sh_lock_shared *shared = shared_of(lock);
-    uint64_t state = sh_load_relaxed(&shared->state);
+    return may_release(shared_of(lock), sh_load_relaxed(&shared_of(lock)->state)) ? 0 : -EPERM;
+}
 
-    if (!may_release(shared, state))
-        return -EPERM;
+int sh_lock_let_go(shoal_lock *lock, uint32_t *ret_depth)
+{
+    struct sh_lock_shared *shared = shared_of(lock);
     uint32_t again = sh_load_relaxed(&shared->again);
+    int r = sh_lock_is_held(lock);
+
+    if (r < 0)
+        return r;
     sh_store_step(&shared->again, 0);
-    r = release(shared, state);
+    r = release(shared, sh_load_relaxed(&shared->state));
     if (r == 0)
         *ret_depth = again;
     return r;
@@ -299,6 +305,21 @@ int sh_lock_take_again(shoal_lock *lock, uint32_t depth)
     do {
         r = take(shared, SHOAL_FOREVER);
     } while (r == -EINTR);
+    sh_store_relaxed(&shared->again, depth);
+    return r;
+}
+
+/* Nothing of this lock is announced: a death after the swap is one of a holder. */
+int sh_lock_try_again(shoal_lock *lock, uint32_t depth)
+{
+    struct sh_lock_shared *shared = shared_of(lock);
+    uint64_t state = sh_load_relaxed(&shared->state);
+    int r;
+
+    if (!is_held(state) && try_take(shared, &sh_thread_state, state))
+        r = outcome(state);
+    else if (!spin_for(shared, &sh_thread_state, &r))
+        return -EAGAIN;
     sh_store_relaxed(&shared->again, depth);
     return r;
 }

@@ -30,12 +30,16 @@ struct shoal_lock {
     struct sh_handle handle;
 };
 
-/* Let go of a lock that the calling thread (or, where its kind allows that, anybody) holds, however often it is held,
- * for the condition to wait: -EPERM. *ret_depth is for taking it again. */
+/* For the condition. Whether the caller may release the lock: 0 or -EPERM. */
+int sh_lock_is_held(shoal_lock *lock);
+
+/* Let go of the lock, however often it is held: -EPERM. *ret_depth is for taking it again. */
 int sh_lock_let_go(shoal_lock *lock, uint32_t *ret_depth);
 
-/* Take it again, without a limit and whatever signals come: 0 or SHOAL_OWNER_DIED. */
+/* Take it again, without a limit and whatever signals come: 0 or SHOAL_OWNER_DIED. The other way tries for a few
+ * microseconds, -EAGAIN, and leaves announced what the caller has announced. */
 int sh_lock_take_again(shoal_lock *lock, uint32_t depth);
+int sh_lock_try_again(shoal_lock *lock, uint32_t depth);
 
 extern const struct sh_object_kind sh_lock_kind;
 
