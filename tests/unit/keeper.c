@@ -444,6 +444,12 @@ static int use_a_pool(shoal_task *task)
     return r < 0 ? r : shoal_task_return(task, &sum, sizeof sum);
 }
 
+static bool is_reclaimed(void)
+{
+    sh_reclaim_wait();
+    return blocks_in_use() == 0;
+}
+
 TEST(a_task_may_open_a_pool_of_its_own)
 {
     shoal_pool *pool = open_pool(2);
@@ -453,7 +459,10 @@ TEST(a_task_may_open_a_pool_of_its_own)
     CHECK_EQ(sum, 285);
     how = 1; /* and dies with it: the inner workers go too */
     CHECK_RETURN(shoal_pool_apply(pool, use_a_pool, &how, sizeof how, &sum, sizeof sum), -ECHILD);
-    end_pool(pool);
+    CHECK_OK(shoal_pool_close(pool));
+    CHECK_OK(shoal_pool_join(pool, SHOAL_FOREVER));
+    shoal_pool_free(pool);
+    AWAIT(is_reclaimed()); /* they die a moment after the worker whose they were */
 }
 
 static int fork_and_return(shoal_task *task)
