@@ -48,7 +48,6 @@ static void check(void)
             sh_block_free(offset);
         }
     }
-    sh_block_flush();
     whole_check();
 }
 

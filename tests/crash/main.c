@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define MODES_DEFAULT "instruction,state,asleep"
-#define POINTS_DEFAULT 500
+#define TURNS_DEFAULT 50
 #define STEPS_DEFAULT 100000
 
 struct options {
@@ -51,13 +51,13 @@ static bool parse_modes(const char *text, bool *modes)
 static bool parse(int argc, char **argv, struct options *options)
 {
     parse_modes(MODES_DEFAULT, options->mode);
-    crash_limits.points = POINTS_DEFAULT;
+    crash_limits.turns = TURNS_DEFAULT;
     crash_limits.steps = STEPS_DEFAULT;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--list") == 0) {
             options->list = true;
         } else if (strcmp(argv[i], "--all") == 0) {
-            crash_limits.points = crash_limits.steps = 0;
+            crash_limits.turns = crash_limits.steps = 0;
         } else if (i + 1 == argc) {
             return false;
         } else if (strcmp(argv[i], "--modes") == 0) {

@@ -259,26 +259,26 @@ static bool rehearse(const struct crash_case *test, enum crash_mode mode, struct
     return true;
 }
 
-/* Every how many of the further turns of loops there is to be a point, so that there are not too many of them. */
+static bool is_further_turn(const struct step_point *point)
+{
+    return point->turn > FIRST_TURNS && !point->changed;
+}
+
+/* Every how many of the further turns of loops there is to be a point. */
 static size_t choose_stride(void)
 {
-    size_t further = 0, others = 0;
+    size_t further = 0;
 
-    if (!crash_limits.points)
-        return 1;
     for (size_t i = 0; i < crash_record->count; i++)
-        *(crash_record->point[i].turn > FIRST_TURNS && !crash_record->point[i].changed ? &further : &others) += 1;
-    size_t room = crash_limits.points > others ? crash_limits.points - others : 1;
-    return further / room + 1;
+        further += is_further_turn(&crash_record->point[i]);
+    return crash_limits.turns ? further / crash_limits.turns + 1 : 1;
 }
 
 static bool is_chosen(const struct step_point *point, enum crash_mode mode, size_t stride, size_t *further)
 {
-    if (point->changed)
-        return true;
     if (mode == CRASH_STATE)
-        return false;
-    return point->turn <= FIRST_TURNS || (*further)++ % stride == 0;
+        return point->changed;
+    return !is_further_turn(point) || (*further)++ % stride == 0;
 }
 
 /* Kill at one point of the record: by a breakpoint, or, where the victim does not come by there, by counting; but how

@@ -98,8 +98,8 @@ struct crash_result {
 /* How long things may take: generous, since the machine may be busy. The harness's own test makes them short. */
 struct crash_limits {
     unsigned failures; /* after so many a sweep is given up: each may cost seconds */
-    uint64_t points;   /* CRASH_INSTRUCTION: of the further turns of loops, leave out so many that there are at most so
-                          many points, if that suffices; 0: leave out none */
+    uint64_t turns;    /* CRASH_INSTRUCTION: of the points that loops come by for the third time and more, where nothing
+                          changes, leave out all but about so many, evenly; 0: leave out none */
     uint64_t steps;    /* CRASH_TRACE: leave out so many points, evenly, that it takes so many steps; 0: none */
     int64_t stuck;     /* nanoseconds until a process that should go on counts as stuck */
     int64_t phase;     /* until an agent that does not end its setup, operation, waking or check counts as stuck */
