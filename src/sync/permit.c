@@ -67,24 +67,35 @@ static int take_free(shoal_semaphore *semaphore)
     return -EAGAIN;
 }
 
+/* Whether a permit can be had as it stands: it is free, or its holder is dead; a living holder is watched. */
+static int is_to_be_had(uint32_t permit, struct alive *alive, struct sh_watch *watch)
+{
+    uint32_t tag = TAG_OF(permit);
+
+    if (is_free(permit))
+        return 1;
+    if (is_known_alive(alive, tag))
+        return 0;
+    if (sh_watch_life(watch, tag) == -ESRCH)
+        return 1;
+    note_alive(alive, tag);
+    return 0;
+}
+
 /* Take a permit that is free or whose holder is dead; where there is none, -EAGAIN, and the holders are watched. */
 static int take_any(struct sh_semaphore_shared *shared, struct sh_watch *watch)
 {
     struct alive alive = {0};
 
     for (uint32_t index = 0; index < shared->maximum; index++) {
-        uint32_t permit = sh_load_ordered(&shared->permits[index]);
-        if (!is_free(permit)) {
-            uint32_t tag = TAG_OF(permit);
-            if (is_known_alive(&alive, tag))
-                continue;
-            if (sh_watch_life(watch, tag) != -ESRCH) {
-                note_alive(&alive, tag);
-                continue;
-            }
+        for (;;) {
+            uint32_t permit = sh_load_ordered(&shared->permits[index]);
+            if (!is_to_be_had(permit, &alive, watch))
+                break;
+            if (try_take(shared, index, permit))
+                return outcome(permit);
+            /* Another was faster: it is the one to watch now. */
         }
-        if (try_take(shared, index, permit))
-            return outcome(permit);
     }
     return -EAGAIN;
 }
