@@ -201,6 +201,8 @@ static void judge_victim(int status)
         crash_fail(CRASH_TORN, "the victim ends by itself with %d", WEXITSTATUS(status));
 }
 
+static void start_sleepers(void);
+
 /* The sleep for which the victim was fed last, and when. */
 static struct {
     uint64_t sleep;
@@ -231,6 +233,8 @@ void crash_attend_victim(void)
         return;
     }
     uint64_t nth = atomic_fetch_add(&board->sleeps_seen, 1) + 1;
+    if (nth == 1 && board->test->sleepers_last)
+        start_sleepers();
     bool dies = board->mode == CRASH_ASLEEP && nth == board->at;
     if (dies || !board->test->feed) {
         atomic_store(&board->blocked, !dies);
@@ -392,7 +396,7 @@ _Noreturn void crash_agent(void)
     if (test->sleepers_first)
         start_sleepers();
     start_victim();
-    if (!test->sleepers_first)
+    if (!test->sleepers_first && !test->sleepers_last)
         start_sleepers();
     atomic_store(&crash_board->phase, PHASE_OPERATION);
     raise_counter(crash_board->go);

@@ -317,6 +317,8 @@ static const struct crash_case cases[] = {
      .operation = take_and_give, .feed = feed_lock, .check = check},
     {"acquire, held, two others wait", .sleepers = 2, WAITS, .setup = setup_any_held, .prepare = prepare,
      .operation = take_and_give, .feed = feed_lock, .check = check},
+    {"acquire, held, others come", .sleepers = 2, .sleepers_last = 1, WAITS, .setup = setup_held, .prepare = prepare,
+     .operation = take_and_give, .feed = feed_lock, .check = check},
     {"acquire, not to be had", .setup = setup_held, .prepare = prepare, .operation = try, .check = check},
     {"acquire, in time", .setup = setup_held, .prepare = prepare, .operation = take_in_time, .feed = feed_nothing,
      .check = check},

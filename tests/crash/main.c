@@ -93,6 +93,8 @@ static void print_result(const struct crash_case *test, enum crash_mode mode, co
            crash_mode_name(mode), instructions, result->points, result->verdicts[CRASH_STUCK],
            result->verdicts[CRASH_TORN], result->verdicts[CRASH_LEAKED], result->late, wake,
            (double)result->time / 1e9);
+    if (result->late && test->late_because)
+        printf("    late where %s\n", test->late_because);
     if (result->missed)
         printf("    %" PRIu64 " points were not come by again\n", result->missed);
 }

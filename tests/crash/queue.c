@@ -316,6 +316,13 @@ static void feed_message(unsigned nth)
         CRASH_RETURNS(try_put(++were_there, WHOLE_LIMIT), 0);
 }
 
+/* The same, with a number that a sleeper may be given. */
+static void feed_victims(unsigned nth)
+{
+    if (nth == 1)
+        CRASH_RETURNS(try_put(VICTIMS, WHOLE_LIMIT), 0);
+}
+
 /* Room: what the agent takes now is no longer there for its check. */
 static void feed_room(unsigned nth)
 {
@@ -587,6 +594,11 @@ static void sleep_in_vain(unsigned index)
     CRASH_RETURNS(try_put(AGENTS + (int)index, SHOAL_FOREVER), -EPIPE);
 }
 
+/* A message wakes one getter. From its waking to its commit it holds no more than head_word, on which no other getter
+ * sleeps; so should it die there, nothing but the backstop wakes another. Waking two for each message would mend it. */
+#define SLOW (1u << CRASH_INSTRUCTION | 1u << CRASH_TRACE) /* many late ones, 100 ms each */
+#define WOKEN_DIES "a woken process dies before it acts, while others sleep"
+
 static const struct crash_case cases[] = {
     {"put", .setup = setup_empty_small, .prepare = prepare, .operation = put, .check = check},
     {"put, in a block", .setup = setup_empty_large, .prepare = prepare, .operation = put, .check = check},
@@ -620,6 +632,12 @@ static const struct crash_case cases[] = {
     {"get many", .setup = setup_for_many, .prepare = prepare, .operation = get_many, .check = check},
     {"get, empty", .setup = setup_empty_small, .prepare = prepare, .operation = get, .feed = feed_message,
      .check = check},
+    {"get, empty, others come", .late_because = WOKEN_DIES, .modes_left_out = SLOW, .sleepers = 2, .sleepers_last = 1,
+     .setup = setup_empty_small, .prepare = prepare, .operation = get, .feed = feed_victims, .sleep = sleep_in_get,
+     .due = due_message, .rouse = rouse_getters, .check = check},
+    {"put, full, others come", .late_because = WOKEN_DIES, .modes_left_out = SLOW, .sleepers = 2, .sleepers_last = 1,
+     .setup = setup_full_small, .prepare = prepare, .operation = put, .feed = feed_room, .sleep = sleep_in_put,
+     .due = due_room, .rouse = rouse_putters, .check = check},
     {"get, one waits", .sleepers = 1, .setup = setup_full_small, .prepare = prepare, .operation = get,
      .sleep = sleep_in_put, .due = due_room, .rouse = rouse_putters, .check = check},
     {"get, from a block, two wait", .sleepers = 2, .setup = setup_full_large, .prepare = prepare, .operation = get,

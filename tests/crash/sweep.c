@@ -202,7 +202,7 @@ static bool tally(uint64_t at, struct crash_result *result)
     result->points += died_there();
     if (atomic_load(&crash_board->worst_wake) > result->worst_wake)
         result->worst_wake = atomic_load(&crash_board->worst_wake);
-    if (verdict == CRASH_HOLDS && !late)
+    if (verdict == CRASH_HOLDS && (!late || crash_board->test->late_because))
         return false;
     if (result->failed++ == 0) {
         result->first = verdict;

@@ -39,8 +39,11 @@ enum crash_verdict {
 /* One operation under test. All but name, operation and check may be left out. */
 struct crash_case {
     const char *name;
-    unsigned sleepers;       /* how many processes are blocked on the object when the victim dies */
-    int sleepers_first;      /* they block before the victim's prepare; else after it */
+    unsigned sleepers;  /* how many processes are blocked on the object when the victim dies */
+    int sleepers_first; /* they block before the victim's prepare; else after it, */
+    int sleepers_last;  /* or when it is blocked in its operation, before it is fed; if it comes to that */
+    const char
+        *late_because; /* why the backstop is needed here, where it is known and accepted: being late is no failure */
     unsigned modes_left_out; /* bits 1 << enum crash_mode */
 
     void (*setup)(void);   /* agent: make the object. What it leaves in static variables all the others see. */
