@@ -15,7 +15,7 @@ _JOIN = ("__import__('sys').path.append(folder) or "
 
 
 def join(descriptor, place, family, ticket, redirected):
-    """In a child that was started afresh: enter the family of the process that started it, and die with that."""
+    """In a child that was started afresh: enter its parent's family, and die with the main process."""
     if ticket is not None:
         fd = ticket.detach()
         os.set_inheritable(fd, False)

@@ -10,7 +10,7 @@ from . import _core, _family
 
 class _Placed:
     """All that the parent has handles of when it starts a child lives on for the child, in its place. The child has a
-    ticket: it dies with its parent.
+    ticket: it dies with the main process. (Not with its parent, where that is another: it never did.)
     """
 
     _place = 0

@@ -4,6 +4,7 @@
 #include "block.h"
 #include "os/life.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -71,8 +72,10 @@ static PyObject *family_ticket(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
     int ticket;
-    int r = sh_life_ticket(&ticket);
+    int r = sh_life_ticket_again(&ticket);
 
+    if (r == -ESRCH) /* this process follows none: it is the main process */
+        r = sh_life_ticket(&ticket);
     return r < 0 ? shpy_error_raise(r, "a child cannot be started") : PyLong_FromLong(ticket);
 }
 
@@ -184,9 +187,9 @@ PyMethodDef shpy_family_methods[] = {
     {"family_expect", family_expect, METH_NOARGS,
      "Reserve a place for a child that is about to start: all that this process has handles of lives on for it."},
     {"family_cancel", family_cancel, METH_O, "Give a place back that no child has taken, or will take."},
-    {"family_ticket", family_ticket, METH_NOARGS, "A descriptor by which one child learns of this process's death."},
+    {"family_ticket", family_ticket, METH_NOARGS, "A descriptor by which a child learns of the main process's death."},
     {"family_close_ticket", family_close_ticket, METH_O, "Close it, when the child has it."},
-    {"family_follow", family_follow, METH_O, "In the child: die with the process that made this ticket."},
+    {"family_follow", family_follow, METH_O, "In the child: die with the main process, by this ticket."},
     {"family_next_fork", family_next_fork, METH_VARARGS,
      "What the next fork of this thread takes: (place, ticket), (0, -1) for none."},
     {"family_before_fork", shpy_block_before_fork, METH_NOARGS,

@@ -60,6 +60,28 @@ def test_nobody_is_left_when_the_main_process_is_killed(method, tmp_path):
     main.stdout.close()
 
 
+def outlive(pids, go):
+    go.wait(40)
+    pids.put("alive")
+
+
+def start_and_wait(context, pids, go):
+    context.Process(target=outlive, args=(pids, go)).start()
+    pids.put("started")
+    time.sleep(1000)
+
+
+def test_grandchild_outlives_its_parent(context):
+    pids, go = context.Queue(), context.Event()
+    process = context.Process(target=start_and_wait, args=(context, pids, go))
+    process.start()
+    assert pids.get(timeout=40) == "started"
+    process.kill()
+    process.join(30)
+    go.set()
+    assert pids.get(timeout=30) == "alive"
+
+
 def fail(how):
     if how == "exit":
         sys.exit(3)
