@@ -2,8 +2,8 @@
 
 usage: documents.py BUILD_DIR MESON...   (the words that run meson)
 
-The library is installed into a folder of its own. Then, for README.md, docs/guide/*.md, CONTRIBUTING.md and the
-examples of the manual pages:
+The library is installed into a folder of its own. Then, for the documents at the top and below docs/, and the examples
+of the manual pages:
  - a block of C with a main is built as the README says, and has to end with 0; a block marked as text right after it is
    what it prints, where NNN stands for any number; a block of C without a main is compiled;
  - a link leads to something that is there; where its text is the `name` of a test, that test is in the file;
@@ -150,7 +150,8 @@ def problems_of(installed, path, blocks):
 
 
 def main(build, *meson):
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+    documents = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+    documents.remove(ROOT / "docs" / "bench" / "README.md")  # links to what `make bench` leaves beside it
     pages = sorted((ROOT / "docs" / "man").glob("*.[1-9]"))
     problems, looked_at = [], 0
     with tempfile.TemporaryDirectory() as folder:
