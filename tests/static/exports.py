@@ -1,6 +1,6 @@
 """exports.py - the shared library exports what the public headers declare; the static one defines no other names.
 
-usage: exports.py LIBSHOAL_SO LIBSHOAL_A partial|complete   (complete: all that is declared must be there)"""
+usage: exports.py LIBSHOAL_SO LIBSHOAL_A"""
 
 import re
 import sys
@@ -31,7 +31,7 @@ def declared():
     return names
 
 
-def main(shared, static, extent):
+def main(shared, static):
     exported = {symbol for symbol in defined("--dynamic", shared) if not VERSION_NODE.match(symbol)}
     public = declared()
     problems = [f"exported, but declared in no public header: {symbol}" for symbol in sorted(exported - public)]
@@ -39,11 +39,7 @@ def main(shared, static, extent):
                  for symbol in sorted(public) if not symbol.startswith("shoal_")]
     problems += [f"global in the static library, but its name does not begin with shoal_ or sh_: {symbol}"
                  for symbol in sorted(defined(static)) if not symbol.startswith(PREFIXES)]
-    missing = sorted(public - exported)
-    if extent == "complete":
-        problems += [f"declared, but not exported: {symbol}" for symbol in missing]
-    elif missing:
-        print(f"{len(missing)} declared functions are still to come")
+    problems += [f"declared, but not exported: {symbol}" for symbol in sorted(public - exported)]
     finish(problems, len(exported))
 
 
