@@ -95,7 +95,10 @@ static void forget_sleepers(struct sh_word *word, uint32_t noted, uint32_t class
         sh_cas_ordered(&word->sleepers, &noted, noted & ~classes);
 }
 
-/* WAITERS has been taken away: wake one that waits for the lock, and count of these classes. */
+/* WAITERS has been taken away: wake one that waits for the lock, and count of these classes. Two calls, also where the
+ * hint was for one class only: a sleeper may have given its hint, and not slept yet, when somebody looked for it in
+ * vain and took the hint back; since then WAITERS alone stands for it, which does not say for which class. The model
+ * finds that one asleep for good where the hint is asked. */
 static void wake_after(struct sh_word *word, uint32_t classes, int count)
 {
     uint32_t noted = note_sleepers(word, SH_WORD_CLASSES), empty = 0;
