@@ -1,8 +1,9 @@
 """Locks and other ways to wait for each other, on the family's shared memory: whoever dies, blocks nobody."""
 import multiprocessing.synchronize as standard
 import threading
+import time
 from multiprocessing import process
-from multiprocessing.synchronize import SEM_VALUE_MAX, Barrier, Condition  # noqa: F401
+from multiprocessing.synchronize import SEM_VALUE_MAX
 
 from . import _core
 from ._handle import Handle
@@ -203,3 +204,116 @@ class Event(Handle, _core.Event):
 
     def __repr__(self):
         return "<%s at %#x %s>" % (type(self).__qualname__, id(self), "set" if self.is_set() else "unset")
+
+
+class _Count:
+    """A number as multiprocessing's Condition has it in a semaphore: what some packages look at."""
+
+    def __init__(self, get_value):
+        self.get_value = get_value
+
+
+class Condition(Handle, _core.Condition):
+    """Wait until another process says that something changed. lock: a Lock or RLock; None: an RLock of its own."""
+
+    def __init__(self, lock=None, *, ctx=None):
+        self._open(RLock() if lock is None else lock)
+        self._made()
+
+    def _made(self):
+        self.acquire = self._lock.acquire
+        self.release = self._lock.release
+
+    def __getstate__(self):
+        return self._ref(), self._lock
+
+    def __setstate__(self, state):
+        self._attach(*state)
+        self._made()
+
+    def __enter__(self):
+        return self._lock.__enter__()
+
+    def __exit__(self, *exception):
+        return self._lock.__exit__(*exception)
+
+    def wait_for(self, predicate, timeout=None):
+        """Wait until predicate() is true, for timeout seconds at most: its last value."""
+        result = predicate()
+        end = None if timeout is None else time.monotonic() + timeout
+        while not result:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            self.wait(left)
+            result = predicate()
+        return result
+
+    @property
+    def _sleeping_count(self):
+        return _Count(self._waiters)
+
+    @property
+    def _woken_count(self):
+        return _Count(int)
+
+    _wait_semaphore = _woken_count
+
+    def __repr__(self):
+        try:
+            waiters = self._waiters()
+        except Exception:
+            waiters = "unknown"
+        return "<%s(%s, %s)>" % (type(self).__name__, self._lock, waiters)
+
+
+class Barrier(Handle, _core.Barrier):
+    """A place where parties wait for each other. Where one dies waiting, is late or aborts, all get BrokenBarrierError.
+
+    action: one of the parties calls it when all are here, before any goes on. timeout: the default of wait, in seconds.
+    """
+
+    def __init__(self, parties, action=None, timeout=None, *, ctx=None):
+        self.parties, self._action, self._timeout = parties, action, timeout
+        self._open(parties)
+        self._acted = None
+        if action is not None:  # where the others wait until it has been called
+            self._acted = Barrier(parties)
+
+    def __getstate__(self):
+        return self._ref(), self.parties, self._action, self._timeout, self._acted
+
+    def __setstate__(self, state):
+        ref, self.parties, self._action, self._timeout, self._acted = state
+        self._attach(ref)
+
+    def wait(self, timeout=None):
+        """Wait until all parties are here: this one's number, from 0 to parties - 1."""
+        if timeout is None:
+            timeout = self._timeout
+        number = self._wait(timeout)
+        if self._acted is not None:
+            try:
+                if number == 0:
+                    self._action()
+                self._acted._wait(timeout)
+            except BaseException:
+                self.abort()
+                raise
+        return number
+
+    def reset(self):
+        """Make it whole and empty; who waits gets BrokenBarrierError."""
+        self._reset()
+        if self._acted is not None:
+            self._acted._reset()
+
+    def abort(self):
+        """Break it: who waits, and who comes, gets BrokenBarrierError."""
+        self._abort()
+        if self._acted is not None:
+            self._acted._abort()
+
+    def __repr__(self):
+        state = "broken" if self.broken else "waiters=%d/%d" % (self.n_waiting, self.parties)
+        return "<%s at %#x: %s>" % (type(self).__qualname__, id(self), state)

@@ -43,12 +43,14 @@ static int module_exec(PyObject *module)
 
     state->empty = import_from("queue", "Empty");
     state->full = import_from("queue", "Full");
-    if (!state->empty || !state->full)
+    state->broken_barrier = import_from("threading", "BrokenBarrierError");
+    if (!state->empty || !state->full || !state->broken_barrier)
         return -1;
     if (shpy_pickler_add(module, state) < 0 || shpy_block_add(module, state) < 0 || shpy_queue_add(module, state) < 0)
         return -1;
     if (shpy_connection_add(module, state) < 0 || shpy_lock_add(module, state) < 0 ||
-        shpy_event_add(module, state) < 0 || shpy_semaphore_add(module, state) < 0)
+        shpy_event_add(module, state) < 0 || shpy_semaphore_add(module, state) < 0 ||
+        shpy_condition_add(module, state) < 0 || shpy_barrier_add(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "version", shoal_version());
 }
@@ -61,6 +63,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->connection_type);
     Py_VISIT(state->lock_type);
     Py_VISIT(state->event_type);
+    Py_VISIT(state->barrier_type);
+    Py_VISIT(state->condition_type);
     Py_VISIT(state->semaphore_type);
     Py_VISIT(state->sink_type);
     Py_VISIT(state->registry_type);
@@ -68,6 +72,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->part_type);
     Py_VISIT(state->empty);
     Py_VISIT(state->full);
+    Py_VISIT(state->broken_barrier);
     Py_VISIT(state->pickler_type);
     Py_VISIT(state->loads);
     Py_VISIT(state->registry);
@@ -83,6 +88,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->connection_type);
     Py_CLEAR(state->lock_type);
     Py_CLEAR(state->event_type);
+    Py_CLEAR(state->barrier_type);
+    Py_CLEAR(state->condition_type);
     Py_CLEAR(state->semaphore_type);
     Py_CLEAR(state->sink_type);
     Py_CLEAR(state->registry_type);
@@ -90,6 +97,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->part_type);
     Py_CLEAR(state->empty);
     Py_CLEAR(state->full);
+    Py_CLEAR(state->broken_barrier);
     Py_CLEAR(state->pickler_type);
     Py_CLEAR(state->loads);
     Py_CLEAR(state->registry);

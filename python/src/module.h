@@ -34,13 +34,16 @@ struct shpy_state {
     PyTypeObject *connection_type;
     PyTypeObject *lock_type;
     PyTypeObject *event_type;
+    PyTypeObject *barrier_type;
+    PyTypeObject *condition_type;
     PyTypeObject *semaphore_type;
     PyTypeObject *sink_type;
     PyTypeObject *registry_type;
     PyTypeObject *block_type;
     PyTypeObject *part_type;
-    PyObject *empty; /* queue.Empty */
-    PyObject *full;  /* queue.Full */
+    PyObject *empty;          /* queue.Empty */
+    PyObject *full;           /* queue.Full */
+    PyObject *broken_barrier; /* threading.BrokenBarrierError */
     PyObject *pickler_type;
     PyObject *loads;
     PyObject *registry; /* the pickler's dispatch table (pickler.c) */
@@ -88,6 +91,8 @@ int shpy_queue_add(PyObject *module, struct shpy_state *state);
 int shpy_connection_add(PyObject *module, struct shpy_state *state);
 int shpy_lock_add(PyObject *module, struct shpy_state *state);
 int shpy_event_add(PyObject *module, struct shpy_state *state);
+int shpy_condition_add(PyObject *module, struct shpy_state *state);
+int shpy_barrier_add(PyObject *module, struct shpy_state *state);
 int shpy_semaphore_add(PyObject *module, struct shpy_state *state);
 /* The core's lock inside a Lock or RLock; NULL where the object is neither. */
 shoal_lock *shpy_lock_in(struct shpy_state *state, PyObject *object);

@@ -159,7 +159,8 @@ def wait_and_say(event, ready):
     ready.put(event.wait(30))
 
 
-@pytest.mark.parametrize("make", [shoal.Lock, shoal.RLock, shoal.Event, shoal.Queue, shoal.SimpleQueue])
+@pytest.mark.parametrize("make", [shoal.Lock, shoal.RLock, shoal.Event, shoal.Queue, shoal.SimpleQueue,
+                                  shoal.Semaphore, shoal.BoundedSemaphore, shoal.Condition])
 def test_handles_travel_by_pickle_at_any_time(make):
     original = make()
     copy = pickle.loads(pickle.dumps(original))
@@ -205,3 +206,100 @@ def test_owned_permit_comes_back_from_the_dead():
     process.start()
     process.join(30)
     assert semaphore.acquire(timeout=10) and semaphore.owner_died
+
+
+def wait_for_news(condition, news, ready):
+    with condition:
+        ready.release()
+        news.put(condition.wait(30))
+
+
+def test_condition_wakes_as_many_as_it_is_told(context):
+    condition, news, ready = context.Condition(), context.Queue(), context.Semaphore(0)
+    processes = [context.Process(target=wait_for_news, args=(condition, news, ready)) for _ in range(3)]
+    for process in processes:
+        process.start()
+        assert ready.acquire(timeout=30)
+    with condition:  # they wait: each had the lock, and gave it back by waiting
+        assert repr(condition).endswith(", 3)>")
+        condition.notify()
+    assert news.get(timeout=30) is True
+    with condition:
+        assert condition._sleeping_count.get_value() == 2
+        condition.notify_all()
+    assert [news.get(timeout=30) for _ in range(2)] == [True, True]
+    for process in processes:
+        process.join(30)
+
+
+def test_condition_without_its_lock_is_refused():
+    condition = shoal.Condition(shoal.Lock())
+    for call in (condition.wait, condition.notify, condition.notify_all):
+        with pytest.raises(AssertionError):
+            call()
+    with pytest.raises(TypeError):
+        shoal.Condition(threading.Lock())
+    with condition:
+        assert condition.wait(0.01) is False
+        assert condition.wait_for(lambda: 0, timeout=0.02) == 0
+        assert condition.wait_for(lambda: 7) == 7
+
+
+def test_waiter_of_a_condition_runs_signal_handlers():
+    def raise_it(*_):
+        raise InterruptedError("enough")
+
+    condition = shoal.Condition()
+    old = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        with condition:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(InterruptedError):
+                condition.wait(30)
+            assert condition._lock._semlock._is_mine()
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+def meet(barrier, numbers):
+    try:
+        numbers.put(barrier.wait(30))
+    except threading.BrokenBarrierError:
+        numbers.put("broken")
+
+
+@pytest.mark.parametrize("action", [None, int], ids=["plain", "action"])
+def test_parties_meet_at_a_barrier(context, action):
+    barrier, numbers = context.Barrier(3, action), context.Queue()
+    for _ in range(2):
+        processes = [context.Process(target=meet, args=(barrier, numbers)) for _ in range(2)]
+        for process in processes:
+            process.start()
+        got = [barrier.wait(30)] + [numbers.get(timeout=30) for _ in range(2)]
+        assert sorted(got) == [0, 1, 2]
+        for process in processes:
+            process.join(30)
+
+
+def test_party_that_dies_breaks_the_barrier():
+    barrier, numbers = shoal.Barrier(3), shoal.Queue()
+    processes = [shoal.Process(target=meet, args=(barrier, numbers)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    while barrier.n_waiting < 2:
+        time.sleep(0.01)
+    processes[0].kill()
+    assert numbers.get(timeout=30) == "broken" and barrier.broken
+    barrier.reset()
+    assert not barrier.broken
+    for process in processes:
+        process.join(30)
+
+
+def test_action_that_fails_breaks_the_barrier():
+    barrier = shoal.Barrier(1, lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        barrier.wait()
+    assert barrier.broken
+    with pytest.raises(threading.BrokenBarrierError):
+        barrier.wait(1)
