@@ -65,14 +65,14 @@ static int reserve_slot(uint32_t *ret_tag)
         sh_store_release(&slot->state, SH_MEMBER_COMING);
     }
     sh_word_unlock(&sh_arena.shared->word);
-    return slot ? 0 : -EAGAIN;
+    return slot ? 0 : -ENOSPC;
 }
 
 static int find_slot(uint32_t *ret_tag)
 {
     int r = reserve_slot(ret_tag);
 
-    if (r == -EAGAIN && sh_reclaim_wait() > 0)
+    if (r == -ENOSPC && sh_reclaim_wait() > 0)
         r = reserve_slot(ret_tag);
     return r;
 }

@@ -62,7 +62,7 @@ static inline uint32_t sh_member_slot(uint32_t tag)
     return (tag & SH_SLOT_MASK) - 1;
 }
 
-/* Attach this process: find a slot, take its life. -EAGAIN where all slots are taken by the living. */
+/* Attach this process: find a slot, take its life. -ENOSPC where all slots are taken by the living. */
 int sh_member_attach(void);
 
 /* A child that is to be a member from its first instant: its parent takes a slot for it before it forks, attached to

@@ -187,10 +187,8 @@ int shoal_process_start(const struct shoal_process_options *options, shoal_proce
         goto free_process;
     r = plan.how == SHOAL_START_FORK ? sh_member_expect(&plan.process->tag)
                                      : sh_member_expect_afresh(argument, size, &plan.process->tag);
-    if (r < 0) {
-        r = r == -EAGAIN ? -ENOSPC : r;
+    if (r < 0)
         goto close_ticket;
-    }
     r = launch(&plan);
     if (r < 0)
         goto cancel_member;
