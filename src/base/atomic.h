@@ -26,6 +26,9 @@
 #define sh_cas_ordered(p, expected, v)                                                                                 \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_seq_cst, memory_order_relaxed)
 
+#define sh_fence_acquire() atomic_thread_fence(memory_order_acquire)
+#define sh_fence_release() atomic_thread_fence(memory_order_release)
+
 /* Keeps the compiler, not the processor, from moving accesses: enough between a thread and its own death. */
 #define sh_compiler_barrier() atomic_signal_fence(memory_order_seq_cst)
 

@@ -228,24 +228,44 @@ static int is_over(struct shoal_future *future)
     return 1;
 }
 
-void shoal_future_free(shoal_future *future)
+/* Under put: a future that is over, and its job without blocks. Returns whether it was the last to hold the pool. */
+static int end(struct shoal_future *future)
 {
-    if (!future || sh_pool_enter(future->pool) < 0)
-        return;
-    struct sh_word *put = &future->pool->shared->put;
-    sh_word_lock(put);
-    future->is_dropped = 1;
-    int over = is_over(future);
-    sh_word_unlock(put);
-    if (over)
-        sh_future_end(future);
+    shoal_pool *pool = future->pool;
+
+    if (sh_load_relaxed(&future->job->life) & (SH_JOB_DONE | SH_JOB_FREE)) /* else the pool ended with it */
+        sh_table_give_back(pool, future);
+    return --pool->references == 0;
 }
 
 void sh_future_end(struct shoal_future *future)
 {
     shoal_pool *pool = future->pool;
+    int is_done = (sh_load_acquire(&future->job->life) & SH_JOB_DONE) != 0;
 
-    if (sh_load_acquire(&future->job->life) & SH_JOB_DONE)
-        sh_table_release(pool, future);
-    sh_pool_release(pool);
+    if (is_done && sh_table_has_parts(future->job))
+        sh_table_free_parts(future);
+    sh_word_lock(&pool->shared->put);
+    int is_last = end(future);
+    sh_word_unlock(&pool->shared->put);
+    if (is_last)
+        sh_pool_drop(pool);
+}
+
+void shoal_future_free(shoal_future *future)
+{
+    if (!future || sh_pool_enter(future->pool) < 0)
+        return;
+    shoal_pool *pool = future->pool;
+    int is_last = 0;
+    sh_word_lock(&pool->shared->put);
+    future->is_dropped = 1;
+    int over = is_over(future), has_parts = sh_table_has_parts(future->job);
+    if (over && !has_parts)
+        is_last = end(future);
+    sh_word_unlock(&pool->shared->put);
+    if (over && has_parts)
+        sh_future_end(future);
+    if (is_last)
+        sh_pool_drop(pool);
 }

@@ -195,7 +195,7 @@ int shoal_pool_imap(shoal_pool *pool, const struct shoal_imap_options *options, 
     iterator->lookahead = options && options->lookahead ? options->lookahead : 4 * (size_t)pool->shared->workers;
     iterator->references = 1;
     pthread_mutex_init(&iterator->mutex, NULL);
-    sh_add_relaxed(&pool->references, 1);
+    sh_pool_hold(pool);
     *ret_iterator = iterator;
     return 0;
 }

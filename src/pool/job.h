@@ -85,9 +85,10 @@ enum {
  *
  * Equations, when `take` is not held:
  *     done <= next_item <= limit <= count
- *     next_item - done = items in workers' claims on this job; of a single task that is DONE, done may be behind
+ *     next_item - done = items in workers' claims on this job
  *     life has DONE exactly when done == limit (or it is a single task whose item has ended)
- *     items from limit on are cancelled: their records are and stay SH_ITEM_OPEN */
+ *     items from limit on are cancelled: their records are and stay SH_ITEM_OPEN
+ *     of a single task next_item and done stay 0: it was taken when the list's head has come to it */
 struct sh_job {
     uint64_t function; /* address, or where workers are no copies of main, offset of its name */
     uint64_t argument; /* block with the items; 0: inline, or no bytes at all */

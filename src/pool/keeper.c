@@ -8,8 +8,8 @@
 #include "os/identity.h"
 #include "os/life.h"
 #include "os/process.h"
+#include "pool/bury.h"
 #include "pool/launch.h"
-#include "pool/turn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -80,7 +80,7 @@ static void bury(struct sh_crew *crew, uint32_t index, struct sh_item_loss loss)
         return;
     if (sh_load_acquire(&crew->shared->phase) < SH_POOL_TERMINATED) /* else it did not die unasked */
         count(crew->shared, place, state);
-    sh_turn_bury(crew->shared, place, loss);
+    sh_bury_place(crew->shared, place, loss);
     sh_member_cancel(sh_load_relaxed(&place->tag)); /* where it had not become a member */
 }
 
@@ -137,7 +137,7 @@ static void take_over(struct sh_crew *crew)
         if (hand->pidfd >= 0)
             watch(crew, i);
     }
-    sh_turn_alarm(crew->shared);
+    sh_bury_alarm(crew->shared);
 }
 
 /* --- deciding --- */
@@ -195,7 +195,7 @@ static int start_missing(struct sh_crew *crew)
 static void end(struct sh_pool_shared *pool)
 {
     sh_store_ordered(&pool->ended, 1);
-    sh_turn_ring_event(pool);
+    sh_turn_ring(&pool->event);
     if (sh_load_acquire(&pool->phase) < SH_POOL_TERMINATED)
         return;
     uint32_t top = sh_load_acquire(&pool->top);

@@ -3,12 +3,12 @@
 
 #include "os/clock.h"
 #include "os/cpu.h"
+#include "pool/bury.h"
 #include "pool/crew.h"
 #include "pool/keeper.h"
 #include "pool/launch.h"
 #include "pool/names.h"
 #include "pool/table.h"
-#include "pool/turn.h"
 #include "pool/wait.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static void bury(struct sh_object *object, uint32_t tag)
             continue;
         sh_turn_lock(shared);
         if (sh_load_relaxed(&place->tag) == tag)
-            sh_turn_keep_block(shared, place);
+            sh_bury_keep_block(shared, place);
         sh_word_unlock(&shared->take);
     }
 }
@@ -78,7 +78,7 @@ static int fill(struct sh_pool_shared *shared, const struct shoal_pool_options *
     if (options->argument_size)
         memcpy((char *)shared + shared->argument_offset, options->argument, options->argument_size);
     sh_store_relaxed(&shared->segments[0], sh_offset(shared) + segment_offset(workers));
-    sh_store_relaxed(&shared->top, 1); /* slot 0 is the head that precedes all jobs */
+    sh_store_relaxed(&shared->top, 1); /* slot 0 is the head that stands before all jobs */
     sh_store_relaxed(&sh_pool_job(shared, 0)->life, SH_JOB_FREE);
     int r = sh_names_write(shared, options->initializer, &shared->initializer);
     return r < 0 ? r : sh_names_write(shared, options->finalizer, &shared->finalizer);
@@ -108,7 +108,7 @@ static int make_handle(struct sh_pool_shared *shared, shoal_pool **ret_pool)
     pool->shared = shared;
     pool->epoch = sh_thread_process_epoch();
     sh_store_relaxed(&pool->finisher_cpu, SH_JOB_BITS);
-    sh_store_relaxed(&pool->references, 1);
+    pool->references = 1;
     pthread_mutex_init(&pool->mutex, NULL);
     *ret_pool = pool;
     return 0;
@@ -138,6 +138,7 @@ int sh_pool_create(const struct shoal_pool_options *options, shoal_pool **ret_po
     r = make_handle(body, &pool);
     if (r < 0)
         goto discard_body;
+    sh_table_begin(pool);
     sh_object_publish(body);
     *ret_pool = pool;
     return 0;
@@ -184,13 +185,28 @@ int sh_pool_enter(const shoal_pool *pool)
     return sh_likely(pool->epoch == sh_thread_process_epoch()) ? 0 : -EPERM;
 }
 
-void sh_pool_release(shoal_pool *pool)
+void sh_pool_drop(shoal_pool *pool)
 {
-    if (sh_sub_ordered(&pool->references, 1) > 1)
-        return;
     struct sh_pool_shared *shared = pool->shared;
+
     free_handle(pool);
     sh_object_drop(&shared->object);
+}
+
+void sh_pool_hold(shoal_pool *pool)
+{
+    sh_word_lock(&pool->shared->put);
+    pool->references++;
+    sh_word_unlock(&pool->shared->put);
+}
+
+void sh_pool_release(shoal_pool *pool)
+{
+    sh_word_lock(&pool->shared->put);
+    int is_last = --pool->references == 0;
+    sh_word_unlock(&pool->shared->put);
+    if (is_last)
+        sh_pool_drop(pool);
 }
 
 /* Raise the phase and wake all whom it concerns: submitters that wait for room, idle workers, the keeper. */

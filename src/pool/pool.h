@@ -33,8 +33,8 @@ struct sh_future_list {
     uint32_t first, last;
 };
 
-/* Under `put`: free, limbo, ready, and futures. references: the user's handle, each future, each iterator. The rest is
- * written while the pool is opened. */
+/* Under `put`: free, limbo, ready, references, and futures. references: the user's handle, each future, each iterator.
+ * The rest is written while the pool is opened. */
 struct shoal_pool {
     struct sh_pool_shared *shared;
     uint32_t epoch;                /* of the process that opened it */
@@ -45,7 +45,7 @@ struct shoal_pool {
     _Atomic uint32_t listed;       /* jobs that are LISTED and not collected */
     _Atomic uint32_t due;          /* futures in ready */
     _Atomic uint32_t finisher_cpu; /* where the last job that this process saw ended was ended */
-    _Atomic uint32_t references;
+    uint64_t references;
     _Atomic uint32_t is_freed; /* by the user: only futures hold it */
     uint64_t empty;            /* jobs without items */
     pthread_mutex_t mutex;     /* names */
@@ -73,8 +73,10 @@ int sh_pool_enter(const shoal_pool *pool);
 /* A future that was dropped, and that nothing waits for: give its slot back, and its hold of the pool. */
 void sh_future_end(struct shoal_future *future);
 
-/* One holder less. */
+/* One holder more; one less; there is none any more. */
+void sh_pool_hold(shoal_pool *pool);
 void sh_pool_release(shoal_pool *pool);
+void sh_pool_drop(shoal_pool *pool);
 
 /* The equations of shared.h, when nobody is using the pool. */
 int sh_pool_check(struct sh_object *object);

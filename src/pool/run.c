@@ -10,7 +10,7 @@
 #include <errno.h>
 
 /* Hand a block over to the job with the store that says how the item ended. Where we die between that store and the
- * next, whoever buries us finds the block by the place's note (sh_turn_keep_block). */
+ * next, whoever buries us finds the block by the place's note (sh_bury_keep_block). */
 static void commit_block(struct shoal_task *task, uint64_t block, uint64_t head)
 {
     sh_store_step(&task->place->block, block);
@@ -68,7 +68,8 @@ static void run_item(struct shoal_task *task, shoal_task_function *function)
 static void end_single(struct sh_job *job, struct sh_claim *claim)
 {
     sh_word_announce(sh_thread_self(), &job->word);
-    claim->listed = (uint32_t)sh_turn_end_single(job, claim->generation);
+    if (sh_turn_end_single(job, claim->generation))
+        claim->flags |= SH_CLAIM_LISTED;
     SH_CRASH_POINT(pool_single_ended);
     if (sh_load_ordered(&job->word.value) & SH_WORD_WAITERS)
         sh_word_ring(&job->word);
@@ -80,6 +81,39 @@ static void ring_watcher(struct sh_job *job)
 {
     if ((sh_load_relaxed(&job->life) & SH_JOB_WATCHED) && (sh_load_ordered(&job->word.value) & SH_WORD_WAITERS))
         sh_word_ring(&job->word);
+}
+
+/* Stands in for a function that this program does not have. */
+static int say_unknown(shoal_task *task)
+{
+    return shoal_task_fail(task, -ENOENT, "the worker's program has no function of the name that the task asks for");
+}
+
+static shoal_task_function *find_function(struct shoal_task *task, uint64_t word)
+{
+    shoal_task_function *function = sh_names_find(task->pool, word);
+
+    return sh_likely(function != NULL) ? function : say_unknown;
+}
+
+static const char *items_of(const struct sh_job *job)
+{
+    return job->argument ? sh_at(job->argument) : job->inline_argument;
+}
+
+static void run_single(struct shoal_task *task, struct sh_claim *claim, const struct sh_posted *posted)
+{
+    struct sh_job *job = task->job;
+
+    sh_store_step(&claim->begun, 1);
+    SH_CRASH_POINT(pool_item_begun);
+    task->item = 0;
+    task->data = posted ? (const void *)posted->data : items_of(job);
+    task->size = posted ? posted->size : job->size;
+    task->record = &job->item;
+    task->room = SH_JOB_INLINE_RESULT;
+    run_item(task, find_function(task, posted ? posted->function : job->function));
+    end_single(job, claim);
 }
 
 static void find_data(struct shoal_task *task, const char *base)
@@ -96,24 +130,14 @@ static void find_data(struct shoal_task *task, const char *base)
     }
 }
 
-static void run_single(struct shoal_task *task, struct sh_claim *claim, shoal_task_function *function, const char *base)
+static void run_many(struct shoal_task *task, struct sh_claim *claim)
 {
     struct sh_job *job = task->job;
-
-    sh_store_step(&claim->begun, 1);
-    task->item = 0;
-    task->data = base;
-    task->size = job->size;
-    task->record = &job->item;
-    run_item(task, function);
-    end_single(job, claim);
-}
-
-static void run_many(struct shoal_task *task, struct sh_claim *claim, shoal_task_function *function, const char *base)
-{
-    struct sh_job *job = task->job;
+    shoal_task_function *function = find_function(task, job->function);
+    const char *base = items_of(job);
     uint32_t count = sh_load_relaxed(&claim->count);
 
+    task->room = sh_job_room(job->stride);
     for (uint32_t i = sh_load_relaxed(&claim->begun); i < count; i++) {
         sh_store_step(&claim->begun, i + 1);
         SH_CRASH_POINT(pool_item_begun);
@@ -125,25 +149,14 @@ static void run_many(struct shoal_task *task, struct sh_claim *claim, shoal_task
     }
 }
 
-/* Stands in for a function that this program does not have. */
-static int say_unknown(shoal_task *task)
+void sh_run_claim(struct shoal_task *task, struct sh_claim *claim, const struct sh_posted *posted)
 {
-    return shoal_task_fail(task, -ENOENT, "the worker's program has no function of the name that the task asks for");
-}
-
-void sh_run_claim(struct shoal_task *task, struct sh_claim *claim)
-{
-    struct sh_job *job = sh_pool_job(task->pool, claim->job);
-    const char *base = job->argument ? sh_at(job->argument) : job->inline_argument;
     uint64_t items = sh_load_relaxed(&claim->count);
 
-    shoal_task_function *function = sh_names_find(task->pool, job->function);
-    if (sh_unlikely(!function))
-        function = say_unknown;
-    task->job = job;
-    if (sh_job_is_single(job))
-        run_single(task, claim, function, base);
+    task->job = sh_pool_job(task->pool, claim->job);
+    if (claim->flags & SH_CLAIM_SINGLE)
+        run_single(task, claim, posted);
     else
-        run_many(task, claim, function, base);
+        run_many(task, claim);
     sh_store_relaxed(&task->place->items_done, sh_load_relaxed(&task->place->items_done) + items);
 }

@@ -2,7 +2,7 @@
 #ifndef SH_POOL_RUN_H
 #define SH_POOL_RUN_H
 
-#include "pool/shared.h"
+#include "pool/turn.h"
 
 /* The item that runs now, as its function sees it, and the worker that runs it. Private memory of the worker.
  *
@@ -16,15 +16,17 @@ struct shoal_task {
 
     struct sh_job *job;
     uint64_t item;
-    const char *data;
+    const void *data;
     uint64_t size;
     struct sh_item *record;
+    uint32_t room; /* for a result in the record */
     uint64_t result_size;
     uint64_t block; /* with the result; 0: it is in the record */
     uint64_t told;  /* with struct sh_failure; 0: nothing was said */
 };
 
-/* Run a claim's items, from the first that has not begun. */
-void sh_run_claim(struct shoal_task *task, struct sh_claim *claim);
+/* Run a claim's items, from the first that has not begun. posted: the claim is of this post's job; NULL: look at the
+ * slot. */
+void sh_run_claim(struct shoal_task *task, struct sh_claim *claim, const struct sh_posted *posted);
 
 #endif

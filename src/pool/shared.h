@@ -35,6 +35,7 @@
 #define SH_POOL_SEGMENT_FIRST 64u /* slots of the first segment, which lies in the pool's body */
 #define SH_POOL_JOBS_MAX (SH_POOL_SEGMENT_FIRST * ((1u << SH_POOL_SEGMENTS) - 1))
 #define SH_POOL_WORKERS_MAX 1000u
+#define SH_POOL_POSTS 32u
 
 enum sh_pool_phase {
     SH_POOL_OPEN,
@@ -42,6 +43,20 @@ enum sh_pool_phase {
     SH_POOL_TERMINATED, /* the keeper kills the workers */
     SH_POOL_BROKEN,     /* the same, because no worker comes up */
 };
+
+/* What an idle worker needs to know of the job with this number, in one line: a copy, which saves it the slot's lines.
+ * Main writes number last, and 0 before it changes the rest; a reader that finds the same number before and after has
+ * what belongs together. */
+struct sh_post {
+    _Alignas(SH_CACHE_LINE) _Atomic uint64_t number;
+    _Atomic uint64_t function;
+    _Atomic uint64_t slot; /* generation << 32 | index */
+    _Atomic uint64_t size; /* submitter's CPU << 32 | bytes of the item; SH_POST_NONE of them: look at the slot */
+    _Atomic uint64_t data[4];
+};
+
+#define SH_POST_NONE UINT32_MAX
+#define SH_POST_SIZE 32u /* bytes of data */
 
 #define SH_POOL_NAME_SIZE 64
 
@@ -87,13 +102,16 @@ struct sh_pool_shared {
     _Atomic uint32_t head;     /* slot */
     _Atomic uint32_t finished; /* newest of the finished jobs that main wants to see; 0: none */
     _Atomic uint64_t exhausted;
-    _Atomic uint64_t begun;     /* number of the last job of which an item was taken, or that was passed over */
-    _Atomic uint64_t completed; /* jobs that have ended and were retired */
-    _Atomic uint32_t orphans;   /* there may be an orphan */
+    _Atomic uint64_t begun;         /* number of the last job of which an item was taken, or that was passed over */
+    _Atomic uint64_t completed;     /* jobs that have ended and were retired */
+    _Atomic uint32_t orphans;       /* there may be an orphan */
+    _Atomic uint32_t cancellations; /* counts jobs of which something was cancelled, so that posts are not believed */
 
     /* Not locked, but slept on: written by who falls asleep and who wakes him, otherwise only looked at. */
     _Alignas(SH_CACHE_LINE) struct sh_word event;
     struct sh_word idle;
+
+    struct sh_post post[SH_POOL_POSTS]; /* by main, under put: job n's is post[n % SH_POOL_POSTS] */
 
     _Alignas(SH_CACHE_LINE) struct sh_worker worker[]; /* then the first segment, then the argument */
 };

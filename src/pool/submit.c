@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/cpu.h"
 #include "pool/names.h"
+#include "pool/post.h"
 #include "pool/table.h"
 #include "pool/turn.h"
 #include "pool/wait.h"
@@ -40,9 +41,11 @@ static int pack_parts(const struct sh_submission *submission, struct parts *part
     uint64_t head = submission->count * sizeof(struct sh_part);
     uint64_t size = head;
 
-    for (size_t i = 0; i < submission->count; i++)
-        if (__builtin_add_overflow(size, sh_round_up((uint64_t)submission->parts[i].size, UINT64_C(8)), &size))
+    for (size_t i = 0; i < submission->count; i++) {
+        uint64_t part = submission->parts[i].size;
+        if (part > UINT64_MAX / 2 || __builtin_add_overflow(size, sh_round_up(part, UINT64_C(8)), &size))
             return -ENOMEM;
+    }
     int r = sh_block_alloc(size, &parts->argument);
     if (r < 0)
         return r;
@@ -116,8 +119,9 @@ static int make_parts(const struct sh_submission *submission, struct parts *part
 
 static uint32_t chunk_of(const struct sh_pool_shared *shared, const struct sh_submission *submission)
 {
+    if (submission->count <= 1)
+        return 1;
     uint64_t chunk = submission->chunk ? submission->chunk : submission->count / (4 * (uint64_t)shared->workers);
-
     return (uint32_t)sh_min(sh_max(chunk, UINT64_C(1)), (uint64_t)CHUNK_MOST);
 }
 
@@ -159,7 +163,7 @@ static void fill_future(shoal_pool *pool, struct shoal_future *future, const str
     future->is_listed = submission->callback != NULL;
     future->is_collected = future->is_dropped = 0;
     future->is_called = submission->callback == NULL;
-    sh_add_relaxed(&pool->references, 1);
+    pool->references++;
 }
 
 /* One store links the job behind the last one. */
@@ -173,6 +177,7 @@ static void link_job(shoal_pool *pool, struct shoal_future *future, struct sh_jo
         sh_add_relaxed(&pool->listed, 1);
     sh_store_release(&job->life, (uint64_t)future->generation << 32 | listed);
     SH_CRASH_POINT(pool_job_live);
+    sh_post_write(shared, job, future->index, future->generation);
     sh_store_release(&sh_pool_job(shared, pool->tail)->next, future->index); /* pairs with first_job in turn.c */
     SH_CRASH_POINT(pool_job_linked);
     pool->tail = future->index;
@@ -227,6 +232,17 @@ static void end_empty(shoal_pool *pool, struct shoal_future *future, struct sh_j
         sh_wait_note(pool, future);
 }
 
+/* Have the lines that the next submission writes, which workers wrote or read last, on their way. */
+static void fetch_ahead(struct sh_pool_shared *shared, uint32_t index)
+{
+    struct sh_job *job = sh_pool_job(shared, index);
+
+    sh_prefetch_write(job);
+    sh_prefetch_write(&job->life);
+    sh_prefetch_write(&job->next_item);
+    sh_prefetch_write(&shared->post[(sh_load_relaxed(&shared->submitted) + 1) % SH_POOL_POSTS]);
+}
+
 int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_future **ret_future)
 {
     struct sh_pool_shared *shared = pool->shared;
@@ -252,9 +268,12 @@ int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_fu
         link_job(pool, future, future->job);
     else
         end_empty(pool, future, future->job);
+    uint32_t next = sh_table_next(pool);
     sh_word_unlock(&shared->put); /* before the look at who sleeps: its swap orders the two */
     if (submission->count)
         sh_turn_wake_one(shared);
+    if (sh_likely(next))
+        fetch_ahead(shared, next);
     *ret_future = future;
     return 0;
 }

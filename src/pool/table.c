@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define STRIDE 37u /* has no divisor in common with the 63 slots that it steps through */
+
 /* --- lists of futures, under put --- */
 
 static void push_free(shoal_pool *pool, struct shoal_future *future)
@@ -57,6 +59,30 @@ static uint32_t capacity(struct sh_pool_shared *shared)
     return SH_POOL_SEGMENT_FIRST * ((1u << segment) - 1);
 }
 
+static void begin_slot(shoal_pool *pool, uint32_t index)
+{
+    struct sh_job *job = sh_pool_job(pool->shared, index);
+
+    job->argument = job->results = 0;
+    sh_store_relaxed(&job->life, SH_JOB_FREE);
+    sh_store_relaxed(&job->word.value, 0);
+    sh_store_relaxed(&job->word.sleepers, 0);
+    sh_store_relaxed(&job->item.head, SH_ITEM_OPEN);
+    *sh_pool_future(pool, index) = (struct shoal_future){.pool = pool, .job = job, .index = index};
+}
+
+/* The slots of the first segment, but for the one that stands before all jobs, are used in an order that processors do
+ * not see a pattern in: else a worker's would fetch the line of the task after this one while main is writing it. */
+void sh_table_begin(shoal_pool *pool)
+{
+    for (uint32_t i = 1; i < SH_POOL_SEGMENT_FIRST; i++) {
+        uint32_t index = 1 + i * STRIDE % (SH_POOL_SEGMENT_FIRST - 1);
+        begin_slot(pool, index);
+        push_free(pool, sh_pool_future(pool, index));
+    }
+    sh_store_release(&pool->shared->top, SH_POOL_SEGMENT_FIRST);
+}
+
 /* A slot that was never used. */
 static int take_fresh(shoal_pool *pool, uint32_t *ret_index)
 {
@@ -65,14 +91,7 @@ static int take_fresh(shoal_pool *pool, uint32_t *ret_index)
 
     if (top >= capacity(shared))
         return -ENOBUFS;
-    struct sh_job *job = sh_pool_job(shared, top);
-    struct shoal_future *future = sh_pool_future(pool, top);
-    job->argument = job->results = 0;
-    sh_store_relaxed(&job->life, SH_JOB_FREE);
-    sh_store_relaxed(&job->word.value, 0);
-    sh_store_relaxed(&job->word.sleepers, 0);
-    sh_store_relaxed(&job->item.head, SH_ITEM_OPEN);
-    *future = (struct shoal_future){.pool = pool, .job = job, .index = top};
+    begin_slot(pool, top);
     sh_store_release(&shared->top, top + 1); /* pairs with the load in sh_pool_find_job */
     *ret_index = top;
     return 0;
@@ -94,6 +113,11 @@ int sh_table_take(shoal_pool *pool, uint32_t *ret_index)
     future->generation = sh_job_generation(sh_load_relaxed(&future->job->life)) + 1;
     sh_store_release(&future->job->life, (uint64_t)future->generation << 32 | SH_JOB_PRIVATE);
     return 0;
+}
+
+uint32_t sh_table_next(shoal_pool *pool)
+{
+    return pool->free;
 }
 
 int sh_table_grow(shoal_pool *pool)
@@ -173,32 +197,26 @@ static void free_parts(struct sh_job *job)
     free_part(&job->argument);
 }
 
-static void give_back(shoal_pool *pool, struct shoal_future *future)
-{
-    sh_store_release(&future->job->life, (uint64_t)future->generation << 32 | SH_JOB_FREE);
-    if (is_passed(pool->shared, future->job))
-        push_free(pool, future);
-    else
-        sh_table_append(pool, &pool->limbo, future);
-}
-
-static int has_parts(struct sh_job *job)
+int sh_table_has_parts(const struct sh_job *job)
 {
     enum sh_item_state state = sh_item_state(sh_load_relaxed(&job->item.head));
     return job->argument || job->results || state == SH_ITEM_LARGE || state == SH_ITEM_TOLD;
 }
 
-void sh_table_release(shoal_pool *pool, struct shoal_future *future)
+void sh_table_free_parts(struct shoal_future *future)
 {
     struct sh_job *job = future->job;
 
-    if (has_parts(job)) {
-        sh_store_step(&job->life, (uint64_t)future->generation << 32 | SH_JOB_PRIVATE);
-        free_parts(job);
-    }
-    sh_word_lock(&pool->shared->put);
-    give_back(pool, future);
-    sh_word_unlock(&pool->shared->put);
+    sh_store_step(&job->life, (uint64_t)future->generation << 32 | SH_JOB_PRIVATE);
+    free_parts(job);
+    sh_store_release(&job->life, (uint64_t)future->generation << 32 | SH_JOB_FREE);
+}
+
+/* Where the list has got to is not looked at here: workers write that line. */
+void sh_table_give_back(shoal_pool *pool, struct shoal_future *future)
+{
+    future->is_listed = 0;
+    sh_table_append(pool, &pool->limbo, future);
 }
 
 /* --- when main, or everybody, has gone --- */

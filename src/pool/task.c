@@ -46,7 +46,7 @@ int shoal_task_return(shoal_task *task, const void *data, size_t size)
 
     if (r < 0 || (!data && size))
         return r < 0 ? r : -EINVAL;
-    if (size > sh_job_room(task->job->stride)) {
+    if (size > task->room) {
         r = sh_block_alloc(size, &block);
         if (r < 0)
             return r;

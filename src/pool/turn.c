@@ -1,4 +1,4 @@
-/* turn.c - handing out chunks, retiring them, and standing in for the dead. */
+/* turn.c - handing out chunks and retiring them. */
 #include "pool/turn.h"
 
 #include "arena/block.h"
@@ -40,26 +40,26 @@ static int is_open(struct sh_job *job, uint32_t generation)
 
 static void carry_out_retirement(struct sh_pool_shared *pool, struct sh_worker *place, const struct sh_claim *old)
 {
-    if (!place->retires)
+    if (!(place->plan & ~(uint32_t)SH_TURN_EXHAUST))
         return;
     struct sh_job *job = sh_pool_job(pool, old->job);
-    if ((place->retires & SH_RETIRE_COUNT) && is_open(job, old->generation)) {
+    if ((place->plan & SH_TURN_COUNT) && is_open(job, old->generation)) {
         sh_store_step(&job->done, place->done);
         SH_CRASH_POINT(pool_turn_counted);
-        if (place->retires & SH_RETIRE_FINISH)
+        if (place->plan & SH_TURN_FINISH)
             finish(pool, job, old->job, place->finished);
     }
-    if (place->retires & SH_RETIRE_LIST)
+    if (place->plan & SH_TURN_LIST)
         list_finished(pool, job, old->job, place->finished);
     sh_store_step(&pool->completed, place->completed);
 }
 
 /* All items of the list's first job are taken: it is the head now. */
-static void advance(struct sh_pool_shared *pool, struct sh_job *job, uint32_t index)
+static void advance(struct sh_pool_shared *pool, uint32_t index, uint64_t number)
 {
     sh_store_step(&pool->head, index);
     SH_CRASH_POINT(pool_head_moved);
-    sh_store_release(&pool->exhausted, job->number); /* pairs with the load in table.c: the old head is free */
+    sh_store_release(&pool->exhausted, number); /* pairs with the load in table.c: the old head is free */
 }
 
 static void carry_out_claim(struct sh_pool_shared *pool, struct sh_worker *place, const struct sh_claim *claim)
@@ -74,12 +74,12 @@ static void carry_out_claim(struct sh_pool_shared *pool, struct sh_worker *place
             sh_store_step(&sh_turn_claim(other)->count, 0);
         return;
     }
-    struct sh_job *job = sh_pool_job(pool, claim->job);
-    sh_store_step(&job->next_item, claim->first + count);
+    if (!(claim->flags & SH_CLAIM_SINGLE))
+        sh_store_step(&sh_pool_job(pool, claim->job)->next_item, claim->first + count);
     SH_CRASH_POINT(pool_turn_taken);
-    sh_store_step(&pool->begun, job->number);
-    if (claim->first + count == sh_load_relaxed(&job->limit))
-        advance(pool, job, claim->job);
+    sh_store_step(&pool->begun, place->number);
+    if (place->plan & SH_TURN_EXHAUST)
+        advance(pool, claim->job, place->number);
 }
 
 static void carry_out(struct sh_pool_shared *pool, struct sh_worker *place)
@@ -124,7 +124,7 @@ static uint32_t first_job(struct sh_pool_shared *pool)
         if (sh_load_relaxed(&job->next_item) < sh_load_relaxed(&job->limit))
             return index;
         sh_store_step(&pool->begun, job->number);
-        advance(pool, job, index);
+        advance(pool, index, job->number);
     }
 }
 
@@ -142,6 +142,7 @@ static int pick_orphan(struct sh_pool_shared *pool, struct sh_claim *claim)
         claim->generation = orphan->generation;
         claim->first = orphan->first;
         claim->from = i + 1;
+        claim->flags = orphan->flags & SH_CLAIM_SINGLE;
         sh_store_relaxed(&claim->count, count);
         return 1;
     }
@@ -149,56 +150,87 @@ static int pick_orphan(struct sh_pool_shared *pool, struct sh_claim *claim)
     return 0;
 }
 
-static void clear_claim(struct sh_claim *claim)
+void sh_turn_clear(struct sh_claim *claim)
 {
     sh_store_relaxed(&claim->count, 0);
     sh_store_relaxed(&claim->begun, 0);
     claim->from = 0;
-    claim->listed = 0;
+    claim->flags = 0;
 }
 
-static int pick(struct sh_pool_shared *pool, struct sh_claim *claim)
+static void pick_chunk(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_claim *claim, uint32_t index)
 {
-    clear_claim(claim);
+    struct sh_job *job = sh_pool_job(pool, index);
+    uint64_t first = sh_load_relaxed(&job->next_item), left = sh_load_relaxed(&job->limit) - first;
+    uint32_t count = (uint32_t)sh_min((uint64_t)job->chunk, left);
+
+    claim->job = index;
+    claim->generation = sh_job_generation(sh_load_relaxed(&job->life));
+    claim->first = first;
+    claim->flags = sh_job_is_single(job) ? SH_CLAIM_SINGLE : 0;
+    sh_store_relaxed(&claim->count, count);
+    place->number = job->number;
+    place->plan = count == left ? SH_TURN_EXHAUST : 0;
+}
+
+/* A job that was posted, and is the list's first. */
+static void pick_posted(struct sh_worker *place, struct sh_claim *claim, const struct sh_posted *posted)
+{
+    claim->job = posted->index;
+    claim->generation = posted->generation;
+    claim->first = 0;
+    claim->flags = SH_CLAIM_SINGLE;
+    sh_store_relaxed(&claim->count, 1);
+    place->number = posted->number;
+    place->plan = SH_TURN_EXHAUST;
+}
+
+/* Fill in the new claim, and what taking it amounts to. */
+static int pick(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_claim *claim, struct sh_posted *posted)
+{
+    uint64_t number = posted->number;
+
+    sh_turn_clear(claim);
+    place->plan = 0;
+    posted->number = 0;
     if (sh_unlikely(sh_load_relaxed(&pool->phase) >= SH_POOL_TERMINATED))
         return 0;
     if (sh_unlikely(sh_load_relaxed(&pool->orphans)) && pick_orphan(pool, claim))
         return 1;
-    uint32_t index = first_job(pool);
-    if (index == 0)
+    if (number && number == sh_load_relaxed(&pool->exhausted) + 1 &&
+        posted->cancellations == sh_load_relaxed(&pool->cancellations)) {
+        posted->number = number;
+        pick_posted(place, claim, posted);
+        return 1;
+    }
+    if (posted->is_followed && sh_post_is_missing(pool, sh_load_relaxed(&pool->exhausted) + 1))
         return 0;
-    struct sh_job *job = sh_pool_job(pool, index);
-    uint64_t first = sh_load_relaxed(&job->next_item);
-    claim->job = index;
-    claim->generation = sh_job_generation(sh_load_relaxed(&job->life));
-    claim->first = first;
-    sh_store_relaxed(&claim->count, (uint32_t)sh_min((uint64_t)job->chunk, sh_load_relaxed(&job->limit) - first));
-    return 1;
+    uint32_t index = first_job(pool);
+    if (index)
+        pick_chunk(pool, place, claim, index);
+    return index != 0;
 }
 
-/* Write down what retiring the first `items` items of a claim amounts to. */
-static void plan_retirement(struct sh_pool_shared *pool, struct sh_worker *place, const struct sh_claim *old,
-                            uint32_t items)
+void sh_turn_plan(struct sh_pool_shared *pool, struct sh_worker *place, const struct sh_claim *old, uint32_t items)
 {
-    place->retires = 0;
+    uint64_t completed = sh_load_relaxed(&pool->completed);
+
     if (items == 0)
         return;
-    struct sh_job *job = sh_pool_job(pool, old->job);
-    uint64_t completed = sh_load_relaxed(&pool->completed);
     place->finished = sh_load_relaxed(&pool->finished);
-    if (!is_open(job, old->generation)) { /* only a single task can have ended before it is retired */
+    if (old->flags & SH_CLAIM_SINGLE) {
         place->completed = completed + 1;
-        place->retires = SH_RETIRE_SINGLE | (old->listed ? SH_RETIRE_LIST : 0);
+        place->plan |= SH_TURN_SINGLE | (old->flags & SH_CLAIM_LISTED ? SH_TURN_LIST : 0);
         return;
     }
+    struct sh_job *job = sh_pool_job(pool, old->job);
     place->done = sh_load_relaxed(&job->done) + items;
     int is_last = place->done == sh_load_relaxed(&job->limit);
     place->completed = completed + (uint64_t)is_last;
-    place->retires = SH_RETIRE_COUNT | (is_last ? SH_RETIRE_FINISH : 0);
+    place->plan |= SH_TURN_COUNT | (is_last ? SH_TURN_FINISH : 0);
 }
 
-/* One store commits the turn. */
-static void commit(struct sh_pool_shared *pool, struct sh_worker *place)
+void sh_turn_commit(struct sh_pool_shared *pool, struct sh_worker *place)
 {
     SH_CRASH_POINT(pool_turn_planned);
     sh_store_step(&place->turn, sh_load_relaxed(&place->turn) + 1);
@@ -208,24 +240,20 @@ static void commit(struct sh_pool_shared *pool, struct sh_worker *place)
 
 /* --- after a turn, with nothing held --- */
 
-static void ring(struct sh_word *word)
+void sh_turn_ring(struct sh_word *word)
 {
     if (sh_load_ordered(&word->value) & SH_WORD_WAITERS) /* ordered: behind what the waiter looks at */
         sh_word_ring(word);
 }
 
-void sh_turn_ring_event(struct sh_pool_shared *pool)
-{
-    ring(&pool->event);
-}
-
-/* A job has ended: wake those who wait for it. Its slot may stand for another by now, whose waiters look once more. */
+/* A job has ended: wake those who wait for it. Its slot may stand for another by now, whose waiters look once more. A
+ * single task's were told when it ended. */
 static void ring_finished(struct sh_pool_shared *pool, const struct sh_worker *place, uint32_t index)
 {
-    if (!(place->retires & (SH_RETIRE_FINISH | SH_RETIRE_SINGLE)))
-        return;
-    ring(&sh_pool_job(pool, index)->word);
-    ring(&pool->event);
+    if (place->plan & SH_TURN_FINISH)
+        sh_turn_ring(&sh_pool_job(pool, index)->word);
+    if (place->plan & (SH_TURN_FINISH | SH_TURN_SINGLE))
+        sh_turn_ring(&pool->event);
 }
 
 void sh_turn_wake_one(struct sh_pool_shared *pool)
@@ -256,7 +284,7 @@ int sh_turn_arrive(struct sh_pool_shared *pool, struct sh_worker *place, uint32_
     return 0;
 }
 
-struct sh_claim *sh_turn_take(struct sh_pool_shared *pool, struct sh_worker *place)
+struct sh_claim *sh_turn_take(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_posted *posted)
 {
     sh_turn_lock(pool);
     uint32_t turn = sh_load_relaxed(&place->turn);
@@ -264,16 +292,15 @@ struct sh_claim *sh_turn_take(struct sh_pool_shared *pool, struct sh_worker *pla
     struct sh_claim *next = &place->claims[(turn + 1) & 1];
     uint32_t items = sh_load_relaxed(&old->count);
 
-    int is_found = pick(pool, next);
+    int is_found = pick(pool, place, next, posted);
     if (!is_found && items == 0) {
         sh_word_unlock(&pool->take);
         return NULL;
     }
-    uint32_t index = old->job;
-    plan_retirement(pool, place, old, items);
-    commit(pool, place);
+    sh_turn_plan(pool, place, old, items);
+    sh_turn_commit(pool, place);
     sh_word_unlock(&pool->take);
-    ring_finished(pool, place, index);
+    ring_finished(pool, place, old->job);
     return is_found ? next : NULL;
 }
 
@@ -281,17 +308,17 @@ void sh_turn_leave(struct sh_pool_shared *pool, struct sh_worker *place)
 {
     sh_turn_lock(pool);
     struct sh_claim *old = sh_turn_claim(place);
-    uint32_t items = sh_load_relaxed(&old->count), index = old->job;
+    uint32_t items = sh_load_relaxed(&old->count);
 
-    place->retires = 0;
+    place->plan = 0;
     if (items) {
-        clear_claim(&place->claims[(sh_load_relaxed(&place->turn) + 1) & 1]);
-        plan_retirement(pool, place, old, items);
-        commit(pool, place);
+        sh_turn_clear(&place->claims[(sh_load_relaxed(&place->turn) + 1) & 1]);
+        sh_turn_plan(pool, place, old, items);
+        sh_turn_commit(pool, place);
     }
     sh_store_step(&place->state, SH_WORKER_LEFT);
     sh_word_unlock(&pool->take);
-    ring_finished(pool, place, index);
+    ring_finished(pool, place, old->job);
 }
 
 int sh_turn_end_single(struct sh_job *job, uint32_t generation)
@@ -305,137 +332,28 @@ int sh_turn_end_single(struct sh_job *job, uint32_t generation)
     return sh_job_generation(life) == generation && (life & SH_JOB_LISTED);
 }
 
-/* --- standing in for the dead --- */
-
-/* The item that the dead process was running, unless it has ended. */
-static void lose_item(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_claim *claim, uint64_t number,
-                      struct sh_item_loss loss)
-{
-    struct sh_job *job = sh_pool_job(pool, claim->job);
-    uint32_t turn = sh_load_relaxed(&place->turn);
-    uint64_t data;
-
-    if (is_open(job, claim->generation)) {
-        struct sh_item *item = sh_pool_item(job, number);
-        if (sh_item_state(sh_load_acquire(&item->head)) == SH_ITEM_OPEN) {
-            uint64_t lost = sh_load_relaxed(&place->lost);
-            if (lost >> 32 != turn)
-                sh_store_step(&place->lost, (uint64_t)turn << 32 | (uint32_t)(lost + 1));
-            __builtin_memcpy(&data, &loss, sizeof data);
-            sh_store_step(&item->data, data);
-            uint64_t pid = (uint32_t)sh_load_relaxed(&place->pid);
-            sh_store_release(&item->head, pid << SH_ITEM_STATE_BITS | SH_ITEM_LOST);
-            SH_CRASH_POINT(pool_item_lost);
-        }
-    }
-    if (sh_job_is_single(job))
-        claim->listed = (uint32_t)sh_turn_end_single(job, claim->generation);
-}
-
-void sh_turn_keep_block(struct sh_pool_shared *pool, struct sh_worker *place)
-{
-    struct sh_claim *claim = sh_turn_claim(place);
-    uint64_t block = sh_load_relaxed(&place->block);
-    uint32_t begun = sh_load_relaxed(&claim->begun);
-
-    if (block && begun && sh_load_relaxed(&claim->count)) {
-        struct sh_item *item = sh_pool_item(sh_pool_job(pool, claim->job), claim->first + begun - 1);
-        enum sh_item_state state = sh_item_state(sh_load_acquire(&item->head));
-        if ((state == SH_ITEM_LARGE || state == SH_ITEM_TOLD) && sh_load_relaxed(&item->data) == block)
-            sh_block_move(block, sh_load_relaxed(&place->tag), SH_OWNER_PART);
-    }
-    sh_store_step(&place->block, 0);
-}
-
-/* Whether a claim that a dead process left is one: it may have gone wrong before it died. */
-static int is_sound(struct sh_pool_shared *pool, const struct sh_claim *claim)
-{
-    struct sh_job *job = sh_pool_find_job(pool, claim->job);
-    uint32_t count = sh_load_relaxed(&claim->count);
-
-    if (!job || sh_load_relaxed(&claim->begun) > count)
-        return 0;
-    return !is_open(job, claim->generation) || (claim->first <= job->count && count <= job->count - claim->first);
-}
-
-/* Retire what had begun of the dead one's claim; the rest is an orphan. Returns whether there is one. */
-static int settle(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_item_loss loss)
-{
-    struct sh_claim *old = sh_turn_claim(place);
-    struct sh_claim *rest = &place->claims[(sh_load_relaxed(&place->turn) + 1) & 1];
-    uint32_t begun = sh_load_relaxed(&old->begun), count = sh_load_relaxed(&old->count);
-
-    if (begun) {
-        lose_item(pool, place, old, old->first + begun - 1, loss);
-        sh_turn_keep_block(pool, place);
-        clear_claim(rest);
-        rest->job = old->job;
-        rest->generation = old->generation;
-        rest->first = old->first + begun;
-        rest->from = (uint32_t)(place - pool->worker) + 1;
-        sh_store_relaxed(&rest->count, count - begun);
-        plan_retirement(pool, place, old, begun);
-        commit(pool, place);
-    }
-    if (begun < count)
-        sh_store_relaxed(&pool->orphans, 1);
-    return begun < count;
-}
-
-/* A dead worker may have retired a job without waking anybody. */
-static void ring_claims(struct sh_pool_shared *pool, struct sh_worker *place)
-{
-    for (int i = 0; i < 2; i++) {
-        struct sh_job *job = sh_pool_find_job(pool, place->claims[i].job);
-        if (job)
-            ring(&job->word);
-    }
-}
-
-void sh_turn_bury(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_item_loss loss)
-{
-    int is_orphan = 0;
-
-    sh_turn_lock(pool);
-    struct sh_claim *claim = sh_turn_claim(place);
-    place->retires = 0;
-    int is_ending = sh_load_relaxed(&pool->phase) >= SH_POOL_TERMINATED; /* then what was running is cancelled */
-    if (!is_ending && sh_load_relaxed(&claim->count) && is_sound(pool, claim))
-        is_orphan = settle(pool, place, loss);
-    sh_turn_keep_block(pool, place);
-    sh_store_step(&place->state, SH_WORKER_NONE);
-    sh_word_unlock(&pool->take);
-
-    ring_claims(pool, place);
-    ring(&pool->event);
-    if (is_orphan)
-        sh_turn_wake_one(pool);
-}
-
-void sh_turn_alarm(struct sh_pool_shared *pool)
-{
-    for (uint32_t i = 0; i < pool->workers; i++)
-        ring_claims(pool, &pool->worker[i]);
-    ring(&pool->event);
-    if (sh_pool_has_work(pool))
-        sh_turn_wake_one(pool);
-}
-
 /* --- main --- */
+
+/* How many of a job's items no worker has taken. A single task was taken when the head came to it. */
+static uint64_t untaken(struct sh_pool_shared *pool, struct sh_job *job)
+{
+    if (sh_job_is_single(job) && job->number <= sh_load_relaxed(&pool->exhausted))
+        return 0;
+    return sh_load_relaxed(&job->limit) - sh_load_relaxed(&job->next_item);
+}
 
 uint64_t sh_turn_cancel(struct sh_pool_shared *pool, uint32_t index)
 {
     struct sh_job *job = sh_pool_job(pool, index);
-    uint64_t cancelled = 0;
     int is_last = 0;
 
     sh_turn_lock(pool);
-    uint64_t next = sh_load_relaxed(&job->next_item);
-    uint64_t limit = sh_load_relaxed(&job->limit);
-    if (next < limit) {
-        cancelled = limit - next;
-        sh_store_relaxed(&job->limit, next);
-        is_last = sh_load_relaxed(&job->done) == next;
+    uint64_t cancelled = untaken(pool, job);
+    if (cancelled) {
+        uint64_t limit = sh_load_relaxed(&job->next_item);
+        sh_store_relaxed(&job->limit, limit);
+        sh_store_relaxed(&pool->cancellations, sh_load_relaxed(&pool->cancellations) + 1);
+        is_last = sh_load_relaxed(&job->done) == limit;
         if (is_last) {
             sh_store_relaxed(&pool->completed, sh_load_relaxed(&pool->completed) + 1);
             finish(pool, job, index, sh_load_relaxed(&pool->finished));
@@ -444,8 +362,8 @@ uint64_t sh_turn_cancel(struct sh_pool_shared *pool, uint32_t index)
     }
     sh_word_unlock(&pool->take);
     if (is_last) {
-        ring(&job->word);
-        ring(&pool->event);
+        sh_turn_ring(&job->word);
+        sh_turn_ring(&pool->event);
     }
     return cancelled;
 }

@@ -1,8 +1,8 @@
-/* turn.h - what happens under the pool's `take`: handing out chunks and retiring them, and standing in for the dead. */
+/* turn.h - what happens under the pool's `take`: handing out chunks and retiring them. */
 #ifndef SH_POOL_TURN_H
 #define SH_POOL_TURN_H
 
-#include "pool/shared.h"
+#include "pool/post.h"
 
 /* Take `take`; where its last owner died, carry out what it had committed. */
 void sh_turn_lock(struct sh_pool_shared *pool);
@@ -12,25 +12,15 @@ void sh_turn_lock(struct sh_pool_shared *pool);
 int sh_turn_arrive(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t generation,
                    struct sh_claim **ret_claim);
 
-/* Worker: retire the claim that was run, if there was one, and take the next; NULL where there is none. */
-struct sh_claim *sh_turn_take(struct sh_pool_shared *pool, struct sh_worker *place);
+/* Worker: retire the claim that was run, if there was one, and take the next; NULL where there is none. Where that is
+ * the job in *posted, its slot is not looked at; else posted->number is 0 afterwards. */
+struct sh_claim *sh_turn_take(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_posted *posted);
 
 /* Worker: retire the claim that was run, and leave the place in order. */
 void sh_turn_leave(struct sh_pool_shared *pool, struct sh_worker *place);
 
 /* An item of a single task has ended: its job is DONE. Returns whether the job is to be listed. May be repeated. */
 int sh_turn_end_single(struct sh_job *job, uint32_t generation);
-
-/* Stand in for the dead process of a place: the item that it ran is lost, the rest of its claim an orphan, the place
- * free. May be repeated. */
-void sh_turn_bury(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_item_loss loss);
-
-/* Wake whom a keeper that died may have left asleep: all who wait for a job that a worker had last, and an idle worker
- * where there is work. */
-void sh_turn_alarm(struct sh_pool_shared *pool);
-
-/* A result that the dead member of this place had committed, and not yet handed over, is the job's. Under take. */
-void sh_turn_keep_block(struct sh_pool_shared *pool, struct sh_worker *place);
 
 /* Main: let no worker take what it has not taken of the job. Returns how many items. */
 uint64_t sh_turn_cancel(struct sh_pool_shared *pool, uint32_t index);
@@ -42,8 +32,14 @@ uint32_t sh_turn_collect(struct sh_pool_shared *pool);
 void sh_turn_wake_one(struct sh_pool_shared *pool);
 void sh_turn_wake_all(struct sh_pool_shared *pool);
 
-/* Wake main's threads that wait for anything to happen in the pool. */
-void sh_turn_ring_event(struct sh_pool_shared *pool);
+/* Wake who sleeps on a job's word, or the pool's event, if anybody does. */
+void sh_turn_ring(struct sh_word *word);
+
+/* The parts of a turn, for who stands in for a dead worker. Under take: make a claim nothing; write down what retiring
+ * the first items of a claim amounts to (of a single task, that it has ended); commit by one store, and carry out. */
+void sh_turn_clear(struct sh_claim *claim);
+void sh_turn_plan(struct sh_pool_shared *pool, struct sh_worker *place, const struct sh_claim *old, uint32_t items);
+void sh_turn_commit(struct sh_pool_shared *pool, struct sh_worker *place);
 
 static inline struct sh_claim *sh_turn_claim(struct sh_worker *place)
 {

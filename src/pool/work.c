@@ -22,17 +22,17 @@ static int is_over(struct sh_pool_shared *pool)
     return phase >= SH_POOL_TERMINATED || (phase == SH_POOL_CLOSED && !sh_pool_has_work(pool));
 }
 
-/* Look for a while whether main links a job behind the head, where it was last seen on another CPU. */
-static void spin(struct sh_pool_shared *pool, uint32_t submitter_cpu)
+/* Look for a while whether main posts the next job, where it was last seen on another CPU. */
+static void spin(struct sh_pool_shared *pool, struct sh_posted *posted)
 {
-    struct sh_job *head = sh_pool_job(pool, sh_load_acquire(&pool->head));
+    uint32_t cancellations = sh_load_acquire(&pool->cancellations), submitter_cpu = posted->submitter_cpu;
+    uint64_t number = sh_load_acquire(&pool->exhausted) + 1;
     int64_t end = 0;
 
     while (submitter_cpu != sh_cpu_current()) {
         for (int i = 0; i < SPIN_LOOKS; i++) {
-            if (sh_load_relaxed(&head->next)) {
+            if (sh_post_read(pool, number, cancellations, posted))
                 return;
-            }
             sh_pause();
         }
         int64_t now = sh_clock_now();
@@ -40,7 +40,7 @@ static void spin(struct sh_pool_shared *pool, uint32_t submitter_cpu)
             end = now + SPIN_TIME;
         else if (now >= end)
             return;
-        if (sh_pool_has_work(pool))
+        if (sh_load_relaxed(&pool->exhausted) + 1 != number || sh_load_relaxed(&pool->orphans))
             return;
     }
 }
@@ -56,39 +56,54 @@ static void sleep_once(struct sh_pool_shared *pool)
 
 /* Wait for something to do: NULL where there will be nothing. Who was among the sleepers has to wake the next where
  * there is more. */
-static struct sh_claim *await_claim(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t submitter_cpu)
+static struct sh_claim *await_claim(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_posted *posted)
 {
+    int is_sleeper = 0;
+
     for (;;) {
         if (is_over(pool))
             return NULL;
-        spin(pool, submitter_cpu);
-        if (!sh_pool_has_work(pool))
-            sleep_once(pool);
-        struct sh_claim *claim = sh_turn_take(pool, place);
+        sh_store_relaxed(&place->since, sh_clock_coarse());
+        spin(pool, posted);
+        struct sh_claim *claim = sh_turn_take(pool, place, posted);
         if (claim) {
-            if (sh_pool_has_work(pool))
+            if (is_sleeper && sh_pool_has_work(pool))
                 sh_word_pass(&pool->idle, SH_WORD_DATA);
             return claim;
         }
+        if (is_over(pool))
+            return NULL;
+        sleep_once(pool);
+        is_sleeper = 1;
     }
+}
+
+/* A claim that is of no post. (Of one that is, the time was taken when this worker began to look for it.) */
+static void look_at_slot(struct shoal_task *task, const struct sh_claim *claim, struct sh_posted *posted)
+{
+    sh_store_relaxed(&task->place->since, sh_clock_coarse());
+    posted->submitter_cpu = sh_pool_job(task->pool, claim->job)->submitter_cpu;
+    posted->is_followed = 0;
 }
 
 /* Take turns until there is nothing left to do, or this worker has done its share. */
 static void take_turns(struct shoal_task *task, struct sh_claim *claim)
 {
     struct sh_pool_shared *pool = task->pool;
-    uint32_t turns = 0, submitter_cpu = SH_JOB_BITS;
+    struct sh_posted posted = {.submitter_cpu = UINT32_MAX};
+    uint32_t turns = 0;
 
     for (;;) {
+        posted.number = 0;
         if (!claim)
-            claim = sh_turn_take(pool, task->place);
+            claim = sh_turn_take(pool, task->place, &posted);
         if (!claim)
-            claim = await_claim(pool, task->place, submitter_cpu);
+            claim = await_claim(pool, task->place, &posted);
         if (!claim)
             return;
-        submitter_cpu = sh_pool_job(pool, claim->job)->submitter_cpu;
-        sh_store_relaxed(&task->place->since, sh_clock_coarse());
-        sh_run_claim(task, claim);
+        if (!posted.number)
+            look_at_slot(task, claim, &posted);
+        sh_run_claim(task, claim, posted.number ? &posted : NULL);
         claim = NULL;
         if (pool->tasks_per_worker && ++turns == pool->tasks_per_worker)
             return;

@@ -9,7 +9,7 @@
  *
  * The claim in force is claims[turn & 1]: items first to first + count of a job, of which the first `begun` have begun.
  * All begun ones but the last have ended; the last has, or it is what the worker is running. A worker that dies costs
- * this one item. Who stands in for it (sh_turn_bury) marks the item, and by one more turn in the dead worker's name
+ * this one item. Who stands in for it (sh_bury_place) marks the item, and by one more turn in the dead worker's name
  * retires what had begun, and claims the rest anew, with begun = 0: an orphan. Any worker may take an orphan into its
  * own claim, and the next process in the dead one's place does so by arriving.
  *
@@ -40,17 +40,23 @@ struct sh_claim {
     _Atomic uint32_t count;
     uint32_t from;          /* place + 1 of the orphan that this was; 0: from the job */
     _Atomic uint32_t begun; /* by the worker, without lock, before it begins an item */
-    uint32_t listed;        /* a single task that has ended and was LISTED then */
+    uint32_t flags;         /* SH_CLAIM_... */
+};
+
+enum {
+    SH_CLAIM_SINGLE = 1, /* the job is a single task */
+    SH_CLAIM_LISTED = 2, /* and has ended, and was LISTED then */
 };
 
 _Static_assert(sizeof(struct sh_claim) == 32, "two claims share a line");
 
-/* What retiring the old claim amounts to: bits of `retires`. */
+/* What a turn amounts to: bits of `plan`. */
 enum {
-    SH_RETIRE_COUNT = 1,  /* job.done = done */
-    SH_RETIRE_FINISH = 2, /* the job's last items: it is DONE, and listed where it is LISTED */
-    SH_RETIRE_SINGLE = 4, /* a single task, DONE already */
-    SH_RETIRE_LIST = 8,   /* and to be listed */
+    SH_TURN_COUNT = 1,    /* the old job: its done is `done` */
+    SH_TURN_FINISH = 2,   /* those were its last items: it is DONE, and listed where it is LISTED */
+    SH_TURN_SINGLE = 4,   /* it is a single task, DONE already */
+    SH_TURN_LIST = 8,     /* and is to be listed */
+    SH_TURN_EXHAUST = 16, /* the new job: all its items are taken, it is the head */
 };
 
 /* One place.
@@ -59,7 +65,7 @@ enum {
  *     REFUSED by the worker; LIVE, LEFT and NONE under `take`.
  * tag, generation: by whoever starts. pid: by both, the same value.
  * lost, deaths: by whoever buries: turn (or generation) << 32 | count, so that burying twice counts once.
- * claims ... finished: under `take`, by the worker or who stands in for it.
+ * claims ... number: under `take`, by the worker or who stands in for it.
  * begun, since, items_done, block: by the worker alone, while it lives.
  * block: a result too large for its record, from before the record names it until after it is the job's. */
 struct sh_worker {
@@ -75,10 +81,11 @@ struct sh_worker {
 
     _Alignas(SH_CACHE_LINE) _Atomic uint32_t turn;
     _Atomic uint32_t applied;
-    uint32_t retires;
+    uint32_t plan;
     uint32_t finished;  /* the list of finished jobs as it was before */
     uint64_t done;      /* of the old claim's job, afterwards */
     uint64_t completed; /* of the pool, afterwards */
+    uint64_t number;    /* of the new claim's job */
     _Atomic int64_t since;
     _Atomic uint64_t items_done;
     _Atomic uint64_t block;

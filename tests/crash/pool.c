@@ -5,9 +5,9 @@
 #include "arena/block.h"
 #include "arena/reclaim.h"
 #include "base/check.h"
+#include "pool/bury.h"
 #include "pool/run.h"
 #include "pool/submit.h"
-#include "pool/turn.h"
 #include "pool/wait.h"
 #include "whole.h"
 
@@ -39,6 +39,7 @@ static shoal_future *futures[FUTURES];
 static int count; /* of them */
 static struct shoal_task worker;
 static struct sh_claim *claim;
+static struct sh_posted posted;
 static const char buffer[MAP * LARGE];
 
 /* --- tasks: their first bytes say which future they belong to --- */
@@ -132,6 +133,13 @@ static void setup_single(void)
     add(run_small, MAP);
 }
 
+static void setup_posted(void)
+{
+    setup_pool();
+    add(run_small, 1);
+    add(run_large, 1);
+}
+
 static void setup_large(void)
 {
     setup_pool();
@@ -202,12 +210,26 @@ static void prepare_worker(void)
 
 static void take(void)
 {
-    claim = sh_turn_take(shared, worker.place);
+    claim = sh_turn_take(shared, worker.place, &posted);
 }
 
 static void run(void)
 {
-    sh_run_claim(&worker, claim);
+    sh_run_claim(&worker, claim, posted.number ? &posted : NULL);
+}
+
+/* As an idle worker that looks at the posts. */
+static void take_posted(void)
+{
+    sh_post_read(shared, shared->exhausted + 1, shared->cancellations, &posted);
+    take();
+}
+
+static void take_posted_and_run(void)
+{
+    take_posted();
+    run();
+    take_posted();
 }
 
 static void leave(void)
@@ -235,6 +257,19 @@ static void prepare_last(void)
         take();
         run();
     }
+}
+
+/* What it has read of the first task is of before somebody cancelled something. */
+static void prepare_stale_post(void)
+{
+    come(VICTIM);
+    sh_post_read(shared, shared->exhausted + 1, shared->cancellations - 1, &posted);
+}
+
+static void take_and_run(void)
+{
+    take();
+    run();
 }
 
 static void run_and_take(void)
@@ -266,7 +301,7 @@ static void die_in_item(void)
 
 static void bury_other(void)
 {
-    sh_turn_bury(shared, &shared->worker[OTHER], (struct sh_item_loss){.code = 1});
+    sh_bury_place(shared, &shared->worker[OTHER], (struct sh_item_loss){.code = 1});
 }
 
 static void setup_dead(void)
@@ -296,13 +331,13 @@ static void bury_all(void)
 {
     for (uint32_t i = 0; i < shared->workers; i++)
         if (shared->worker[i].state != SH_WORKER_NONE)
-            sh_turn_bury(shared, &shared->worker[i], (struct sh_item_loss){.signal = SIGKILL});
+            sh_bury_place(shared, &shared->worker[i], (struct sh_item_loss){.signal = SIGKILL});
 }
 
 static void run_all(void)
 {
     come(AGENT);
-    while (claim || (claim = sh_turn_take(shared, worker.place))) {
+    while (claim || (claim = sh_turn_take(shared, worker.place, &posted))) {
         run();
         claim = NULL;
     }
@@ -441,7 +476,7 @@ static void sleep_for_work(unsigned index)
 
 static void rouse_workers(void)
 {
-    sh_turn_alarm(shared);
+    sh_bury_alarm(shared);
     if (!sh_pool_has_work(shared))
         add(run_small, 1);
 }
@@ -590,6 +625,10 @@ static const struct crash_case cases[] = {
      .check = check},
     {"run a chunk that fails", .setup = setup_told, .prepare = prepare_taken, .operation = run, .check = check},
     {"run a task", .setup = setup_single, .prepare = prepare_taken, .operation = run_and_take, .check = check},
+    {"take a posted task and run it", .setup = setup_posted, .prepare = prepare_worker,
+     .operation = take_posted_and_run, .check = check},
+    {"take by a post that is not to be believed", .setup = setup_posted, .prepare = prepare_stale_post,
+     .operation = take_and_run, .check = check},
     {"run a task, one waits", .sleepers = 1, .setup = setup_single, .prepare = prepare_taken, .operation = run,
      .sleep = sleep_for_job, .due = due_job, .rouse = rouse_by_work, .check = check},
     {"run a task, result in a block", .setup = setup_large_single, .prepare = prepare_taken, .operation = run_and_take,
