@@ -27,6 +27,11 @@ void sh_post_write(struct sh_pool_shared *pool, const struct sh_job *job, uint32
     sh_store_release(&post->number, job->number); /* pairs with the load in sh_post_read */
 }
 
+void sh_post_clear(struct sh_pool_shared *pool, uint64_t number)
+{
+    sh_cas_ordered(&post_of(pool, number)->number, &number, 0); /* fails where another job's stands there by now */
+}
+
 int sh_post_read(struct sh_pool_shared *pool, uint64_t number, uint32_t cancellations, struct sh_posted *ret_posted)
 {
     const struct sh_post *post = post_of(pool, number);

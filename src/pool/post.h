@@ -19,6 +19,9 @@ struct sh_posted {
 /* Main, under put: post a job whose slot is complete, and which is about to be linked. */
 void sh_post_write(struct sh_pool_shared *pool, const struct sh_job *job, uint32_t index, uint32_t generation);
 
+/* Main: what was posted of this job does not hold any more. */
+void sh_post_clear(struct sh_pool_shared *pool, uint64_t number);
+
 /* Worker: whether the job with this number has been posted. Its post may say no more than that: 1 and *ret_posted, with
  * number 0 there. cancellations is what they were before the number was looked up. */
 int sh_post_read(struct sh_pool_shared *pool, uint64_t number, uint32_t cancellations, struct sh_posted *ret_posted);

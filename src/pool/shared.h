@@ -111,7 +111,8 @@ struct sh_pool_shared {
     _Alignas(SH_CACHE_LINE) struct sh_word event;
     struct sh_word idle;
 
-    struct sh_post post[SH_POOL_POSTS]; /* by main, under put: job n's is post[n % SH_POOL_POSTS] */
+    struct sh_post
+        post[SH_POOL_POSTS]; /* by main, under put: job n's is post[n % SH_POOL_POSTS]; cleared when cancelled */
 
     _Alignas(SH_CACHE_LINE) struct sh_worker worker[]; /* then the first segment, then the argument */
 };

@@ -352,7 +352,8 @@ uint64_t sh_turn_cancel(struct sh_pool_shared *pool, uint32_t index)
     if (cancelled) {
         uint64_t limit = sh_load_relaxed(&job->next_item);
         sh_store_relaxed(&job->limit, limit);
-        sh_store_relaxed(&pool->cancellations, sh_load_relaxed(&pool->cancellations) + 1);
+        sh_post_clear(pool, job->number); /* for who looks from now on; who has looked is told by the count */
+        sh_store_release(&pool->cancellations, sh_load_relaxed(&pool->cancellations) + 1);
         is_last = sh_load_relaxed(&job->done) == limit;
         if (is_last) {
             sh_store_relaxed(&pool->completed, sh_load_relaxed(&pool->completed) + 1);
