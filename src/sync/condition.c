@@ -102,9 +102,11 @@ static void tell_all(struct sh_condition_shared *shared)
         uint64_t state = sh_load_ordered(&waiter->state);
         if (sh_waiter_phase_in(state) != SH_WAITER_WAITING || is_waiting(shared, waiter, state))
             continue;
-        if (sh_cas_ordered(&waiter->state, &state, sh_waiter_state(SH_WAITER_TOLD, sh_waiter_tag_in(state)))) {
-            SH_CRASH_POINT(condition_told);
+        uint64_t called = sh_waiter_state(SH_WAITER_CALLED, sh_waiter_tag_in(state));
+        if (sh_cas_ordered(&waiter->state, &state, called)) {
+            SH_CRASH_POINT(condition_called);
             wake(waiter);
+            sh_cas_ordered(&waiter->state, &called, sh_waiter_state(SH_WAITER_TOLD, sh_waiter_tag_in(called)));
         }
     }
 }
@@ -122,8 +124,8 @@ static uint32_t count_waiting(struct sh_condition_shared *shared)
     return count;
 }
 
-/* What another waiter or notifier may have left undone when it died: tell who was told, wake who was notified, pass on
- * what the dead had; and watch those who were notified and do not have the lock yet. */
+/* What another waiter or notifier may have left undone when it died: tell who was told, wake who was notified or
+ * called, pass on what the dead had; and watch those who were notified and do not have the lock yet. */
 static void look_around(struct sh_condition_shared *shared, struct sh_waiter *own, struct sh_watch *watch)
 {
     struct sh_waiter *waiter;
@@ -132,6 +134,8 @@ static void look_around(struct sh_condition_shared *shared, struct sh_waiter *ow
     for (uint32_t index = 0; (waiter = sh_waiter_at(shared, index)); index++) {
         uint64_t state = sh_load_ordered(&waiter->state);
         enum sh_waiter_phase phase = sh_waiter_phase_in(state);
+        if (waiter != own && phase == SH_WAITER_CALLED)
+            wake(waiter);
         if (waiter == own || (phase != SH_WAITER_NOTIFIED && phase != SH_WAITER_PASSING))
             continue;
         if (sh_watch_life(watch, sh_waiter_tag_in(state)) == -ESRCH)

@@ -14,7 +14,8 @@ enum sh_waiter_phase {
     SH_WAITER_CLAIMED,  /* being filled; waits for nothing yet */
     SH_WAITER_WAITING,  /* to be notified */
     SH_WAITER_NOTIFIED, /* by a call that notifies some: passed on should the waiter die before it has the lock again */
-    SH_WAITER_TOLD,     /* by a call that notifies all */
+    SH_WAITER_CALLED,   /* by a call that notifies all, and not yet woken, or the caller died at it */
+    SH_WAITER_TOLD,     /* the same, and woken */
     SH_WAITER_PASSING,  /* its waiter died notified, and this member gives the notification to another */
 };
 
