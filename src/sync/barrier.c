@@ -189,6 +189,7 @@ static int outcome(struct sh_barrier_shared *shared, uint64_t round, uint32_t in
 
     if (round_in(state) == round) {
         leave_place(shared, index, round);
+        sh_word_pass(&shared->bell, SH_WORD_DATA); /* who broke it may not have told all, and died */
         return -EPIPE;
     }
     if (sh_load_relaxed(&shared->rung) != (uint32_t)round) /* who ended it may not have told all, and died */
@@ -303,6 +304,15 @@ int shoal_barrier_abort(shoal_barrier *barrier)
     return 0;
 }
 
+/* Whether somebody has a place in the round: one who died before it had counted itself has it still. */
+static int is_any_placed(struct sh_barrier_shared *shared, uint64_t round)
+{
+    for (uint32_t index = 0; index < shared->parties; index++)
+        if (is_waiting_at(sh_load_acquire(&shared->places[index]), round))
+            return 1;
+    return 0;
+}
+
 int shoal_barrier_reset(shoal_barrier *barrier)
 {
     int r = barrier ? sh_handle_enter(&barrier->handle) : -EINVAL;
@@ -312,7 +322,7 @@ int shoal_barrier_reset(shoal_barrier *barrier)
     uint64_t state = sh_load_ordered(&shared->state);
 
     sh_word_announce(&sh_thread_state, &shared->bell);
-    while (state & SH_BARRIER_FLAGS || arrived_in(state) > 0) {
+    while (state & SH_BARRIER_FLAGS || arrived_in(state) > 0 || is_any_placed(shared, round_in(state))) {
         if (state & SH_BARRIER_RESETTING || sh_cas_ordered(&shared->state, &state, state | SH_BARRIER_RESETTING)) {
             finish_reset(shared, state | SH_BARRIER_RESETTING);
             break;
