@@ -67,6 +67,15 @@ int crash_victim_finished(void)
     return atomic_load(&crash_board->finished);
 }
 
+unsigned crash_sleepers_left(void)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < CRASH_SLEEPERS_MAX; i++)
+        left += sleepers[i].pid != 0;
+    return left;
+}
+
 static pid_t fork_child(void)
 {
     pid_t agent = getpid();
@@ -216,8 +225,10 @@ static void expect_waking(void)
 
     if (waited > crash_limits.stuck)
         crash_fail(CRASH_STUCK, "the victim sleeps on, with all it needs to go on");
-    if (waited > LATE_AFTER && watch_sleeps_on(victim, LATE_AFTER / 2) && watch_sleeps(victim) == fed.sleep)
+    if (waited > LATE_AFTER && watch_sleeps_on(victim, LATE_AFTER / 2) && watch_sleeps(victim) == fed.sleep) {
         atomic_store(&crash_board->late, 1);
+        watch_describe(victim, crash_board->late_why, sizeof crash_board->late_why);
+    }
 }
 
 /* Look at a victim that seems to stand still: where it sleeps, it dies there, or is fed, or can come no further. */
@@ -351,6 +362,19 @@ static bool all_sleep_on(void)
     return true;
 }
 
+static void note_late(void)
+{
+    char *why = crash_board->late_why;
+
+    atomic_store(&crash_board->late, 1);
+    *why = 0;
+    for (unsigned i = 0; i < crash_board->test->sleepers; i++) {
+        size_t length = strlen(why);
+        if (sleepers[i].pid)
+            watch_describe(sleepers[i].pid, why + length, sizeof crash_board->late_why - length);
+    }
+}
+
 /* Wait until no sleeper is left that is to wake. Where one is, and all of them sleep on, the wake-up is lost, and only
  * the backstop can still bring it. */
 static void await_sleepers(int64_t since, bool roused)
@@ -367,7 +391,7 @@ static void await_sleepers(int64_t since, bool roused)
             crash_fail(CRASH_STUCK, "%u of %u sleepers are not woken%s", due_sleepers(roused),
                        crash_board->test->sleepers, roused ? " although roused" : "");
         if (!atomic_load(&crash_board->late) && waited > LATE_AFTER && due_sleepers(roused) && all_sleep_on())
-            atomic_store(&crash_board->late, 1);
+            note_late();
     }
 }
 

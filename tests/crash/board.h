@@ -45,6 +45,7 @@ struct crash_board {
     _Atomic int failed;                        /* whoever fails first */
     _Atomic(enum crash_verdict) verdict;       /* the one who failed first, then the runner */
     char why[200];
+    char late_why[400]; /* agent */
 
     _Alignas(64) unsigned char ledger[4096];
 };

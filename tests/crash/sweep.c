@@ -138,8 +138,10 @@ static void look_for_lateness(pid_t agent, uint64_t *sleep)
         return;
     }
     uint64_t now = watch_sleeps(agent);
-    if (now == *sleep)
+    if (now == *sleep) {
         atomic_store(&crash_board->late, 1);
+        watch_describe(agent, crash_board->late_why, sizeof crash_board->late_why);
+    }
     *sleep = now;
 }
 
@@ -210,8 +212,11 @@ static bool tally(uint64_t at, struct crash_result *result)
         result->first = verdict;
         result->first_at = at;
         result->first_pc = atomic_load(&crash_board->report.pc);
-        snprintf(result->first_why, sizeof result->first_why, "%s",
-                 verdict == CRASH_HOLDS ? "woken by nothing but the backstop" : crash_board->why);
+        if (verdict == CRASH_HOLDS)
+            snprintf(result->first_why, sizeof result->first_why, "woken by nothing but the backstop: %s",
+                     crash_board->late_why);
+        else
+            snprintf(result->first_why, sizeof result->first_why, "%s", crash_board->why);
     }
     return true;
 }

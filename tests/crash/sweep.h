@@ -80,6 +80,9 @@ void *crash_ledger(void);
 int crash_victim_pid(void);
 int crash_victim_finished(void);
 
+/* How many sleepers have not come back yet. */
+unsigned crash_sleepers_left(void);
+
 /* The hook that counts crash points: set as the library's in prepare or setup. */
 void crash_point_hook(const char *name);
 
@@ -95,7 +98,7 @@ struct crash_result {
     enum crash_verdict first; /* of the first point that failed; CRASH_HOLDS where it was only late */
     uint64_t first_at;        /* its number; 0: already without a kill */
     uintptr_t first_pc;       /* the instruction before which the victim died, or the crash point's name */
-    char first_why[200];
+    char first_why[500];
 };
 
 /* How long things may take: generous, since the machine may be busy. The harness's own test makes them short. */

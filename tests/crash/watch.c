@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,6 +85,47 @@ bool watch_sleeps_on(pid_t pid, int64_t time)
             return false;
     }
     return watch_sleeps(pid) == sleeps;
+}
+
+/* As struct futex_waitv, which older headers lack. */
+struct place {
+    uint64_t expected, word;
+    uint32_t flags, reserved;
+};
+
+static bool read_memory(pid_t pid, uintptr_t from, void *to, size_t size)
+{
+    struct iovec local = {to, size}, remote = {(void *)from, size};
+    return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+/* One word, appended to the text. */
+static void describe_word(uintptr_t word, uint32_t expected, char *text, size_t size)
+{
+    size_t length = strlen(text);
+    uint32_t now = 0;
+
+    read_memory(getpid(), word, &now, sizeof now);
+    snprintf(text + length, size - length, " %lx: %x is %x,", (unsigned long)word, expected, now);
+}
+
+void watch_describe(pid_t pid, char *text, size_t size)
+{
+    unsigned long call, arguments[3];
+    struct place places[16];
+    char line[256];
+
+    snprintf(text, size, "%d sleeps on", (int)pid);
+    if (!read_proc(pid, "syscall", line, sizeof line) ||
+        sscanf(line, "%lu %lx %lx %lx", &call, &arguments[0], &arguments[1], &arguments[2]) != 4)
+        return;
+    if (call == SYS_futex) {
+        describe_word(arguments[0], (uint32_t)arguments[2], text, size);
+    } else if (call == SYS_futex_waitv && arguments[1] <= 16 &&
+               read_memory(pid, arguments[0], places, arguments[1] * sizeof *places)) {
+        for (unsigned long i = 0; i < arguments[1]; i++)
+            describe_word(places[i].word, (uint32_t)places[i].expected, text, size);
+    }
 }
 
 int watch_open(pid_t pid)

@@ -3,6 +3,7 @@
 #define CRASH_WATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,10 @@ bool watch_sleeps_on(pid_t pid, int64_t time);
 int watch_end(pid_t pid, int pidfd, int64_t time, int *ret_status);
 
 int watch_open(pid_t pid);
+
+/* Say on which words the process sleeps, what it expects there, and what is there now. The words are to be mapped here
+ * at the same addresses. */
+void watch_describe(pid_t pid, char *text, size_t size);
 
 void watch_nap(int64_t time);
 
