@@ -279,7 +279,9 @@ static int bury_in(struct sh_object *object, void *context)
         destroy_if_left(object, 1);
     } else if (sh_load_acquire(&object->state) == ((uint64_t)tag << STATE_BITS | SH_OBJECT_DYING) &&
                sh_block_owner(sh_offset(object)) == SH_OWNER_OBJECT) {
-        destroy(object); /* its destroyer died in that */
+        /* Its destroyer died in that. From here on it is ours: should we die too, our own burial goes on with it. */
+        sh_store_release(&object->state, (uint64_t)sh_member_tag() << STATE_BITS | SH_OBJECT_DYING);
+        destroy(object);
     }
     return 0;
 }
