@@ -215,9 +215,12 @@ int shoal_lock_acquire(shoal_lock *lock, int64_t timeout)
     return sh_likely(is_taken) ? 0 : acquire_slowly(shared, state, timeout);
 }
 
+/* Where anybody may release the lock, that goes for one whose holder died too, noticed or not. */
 static int may_release(const struct sh_lock_shared *shared, uint64_t state)
 {
-    return is_held(state) && (shared->flags & SHOAL_LOCK_ANY_RELEASE || is_held_by(state, &sh_thread_state));
+    if (shared->flags & SHOAL_LOCK_ANY_RELEASE)
+        return state != 0;
+    return is_held_by(state, &sh_thread_state);
 }
 
 /* Make the lock free and wake one who waits for it. */

@@ -177,6 +177,27 @@ TEST(anybody_may_release_a_lock_of_that_kind)
     close_lock(lock);
 }
 
+TEST(anybody_may_release_a_lock_of_that_kind_for_an_owner_that_died)
+{
+    shoal_lock *lock = open_lock(SHOAL_LOCK_ANY_RELEASE);
+
+    for (int buried = 0; buried < 2; buried++) {
+        pid_t pid;
+        CHILD(pid)
+        {
+            CHECK_OK(shoal_lock_acquire(lock, 0));
+        }
+        CHECK_EXITS(pid, 0);
+        if (buried)
+            sh_reclaim_wait();
+        CHECK_OK(shoal_lock_release(lock));
+        CHECK_RETURN(shoal_lock_release(lock), -EPERM);
+        CHECK_OK(shoal_lock_acquire(lock, 0));
+        CHECK_OK(shoal_lock_release(lock));
+    }
+    close_lock(lock);
+}
+
 TEST(options_that_mean_nothing_are_refused)
 {
     struct shoal_lock_options good = {SHOAL_OPTIONS(shoal_lock)}, bad;
