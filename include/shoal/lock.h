@@ -43,8 +43,8 @@ SHOAL_API void shoal_lock_free(shoal_lock *lock);
  * process's: a thread that ends while holding a lock leaves it held. */
 SHOAL_API int shoal_lock_acquire(shoal_lock *lock, int64_t timeout);
 
-/* Give the lock back. -EPERM where it is not held, or held by another and not of the kind SHOAL_LOCK_ANY_RELEASE. One of
- * that kind whose owner died may be released too, and the next acquire is not told then. */
+/* Give the lock back. -EPERM where it is not held, or held by another and not of the kind SHOAL_LOCK_ANY_RELEASE. One
+ * of that kind whose owner died may be released too, and the next acquire is not told then. */
 SHOAL_API int shoal_lock_release(shoal_lock *lock);
 
 SHOAL_API int shoal_lock_owner(const shoal_lock *lock, struct shoal_lock_owner *ret_owner);
