@@ -29,11 +29,12 @@ def context(request):
 
 @pytest.fixture
 def run():
-    """Run a program's text, or the words of a command, by this interpreter: (what it printed, its errors)."""
+    """Run a program's text, or the words of a command, by this interpreter: (what it printed, its errors). Processes
+    write each line at once, as to a terminal, so that the lines of several stand in the order of their writing."""
     def run(program, *words, code=0):
         command = [sys.executable, "-c", program] if isinstance(program, str) else [sys.executable, *program]
         result = subprocess.run([*command, *map(str, words)], capture_output=True, text=True, timeout=LIMIT - 10,
-                                env=dict(os.environ, PYTHONIOENCODING="utf-8"))
+                                env=dict(os.environ, PYTHONIOENCODING="utf-8", PYTHONUNBUFFERED="1"))
         assert result.returncode == code, result.stderr
         return result.stdout, result.stderr
     return run
