@@ -151,7 +151,6 @@ def problems_of(installed, path, blocks):
 
 def main(build, *meson):
     documents = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-    documents.remove(ROOT / "docs" / "bench" / "README.md")  # links to what `make bench` leaves beside it
     pages = sorted((ROOT / "docs" / "man").glob("*.[1-9]"))
     problems, looked_at = [], 0
     with tempfile.TemporaryDirectory() as folder:
