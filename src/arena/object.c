@@ -129,14 +129,6 @@ int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
     return 0;
 }
 
-int sh_object_hold(struct sh_object *object)
-{
-    sh_handles_lock();
-    int r = sh_handles_add(sh_offset(object), object->generation);
-    sh_handles_unlock();
-    return r < 0 ? r : 0;
-}
-
 static void destroy(struct sh_object *object)
 {
     const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
@@ -289,22 +281,6 @@ static int bury_in(struct sh_object *object, void *context)
 void sh_object_reclaim(uint32_t tag)
 {
     sh_object_walk(bury_in, &tag);
-}
-
-int sh_object_is_shared(struct sh_object *object)
-{
-    for (uint32_t i = 0; i < SH_MEMBERS_MAX / 64; i++) {
-        uint64_t bits = sh_load_ordered(&object->attached[i]);
-        if (i == own_slot() / 64)
-            bits &= ~(UINT64_C(1) << own_slot() % 64);
-        for (; bits; bits &= bits - 1) {
-            uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(bits);
-            uint32_t tag = sh_load_acquire(&sh_arena.shared->members[slot].tag);
-            if (!sh_member_is_dead(tag))
-                return 1;
-        }
-    }
-    return 0;
 }
 
 static int check_object(struct sh_object *object, void *context)

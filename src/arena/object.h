@@ -75,8 +75,7 @@ int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body);
 /* Whether this is a living object of the kind and generation. The answer lasts while this process is attached to it. */
 int sh_object_is(struct sh_object *object, uint32_t kind, uint32_t generation);
 
-/* One more handle of this process for an object that it is attached to; one less. */
-int sh_object_hold(struct sh_object *object);
+/* One handle less of this process for an object that it is attached to. */
 void sh_object_drop(struct sh_object *object);
 
 /* Attach a member to all that this process has handles of: itself after a fork, or a child that is to come. After a
@@ -88,9 +87,6 @@ void sh_object_inherit_named(uint32_t tag, const void *bytes, size_t size);
 
 /* A member died: clear its bits, let every object mend itself, destroy what nobody is attached to. */
 void sh_object_reclaim(uint32_t tag);
-
-/* Whether a living member other than this process is attached. */
-int sh_object_is_shared(struct sh_object *object);
 
 /* Call visit for every live object until it returns other than 0, and return that. */
 typedef int sh_object_visitor(struct sh_object *object, void *context);

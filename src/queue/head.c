@@ -7,11 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-static struct sh_ring *ring_at(uint64_t offset)
-{
-    return sh_at(offset);
-}
-
 static uint64_t first_ring(struct sh_queue_shared *queue)
 {
     return sh_offset(&queue->first);
@@ -88,7 +83,7 @@ static struct sh_ring *follow(struct sh_queue_shared *queue, struct sh_record *l
     SH_CRASH_POINT(queue_get_leaving);
     sh_store_step(&queue->head_ring, next);
     SH_CRASH_POINT(queue_get_left);
-    return ring_at(next);
+    return sh_ring_at(next);
 }
 
 /* The oldest message's record, behind padding and leads; *unit is moved to it. There is one. */
@@ -96,7 +91,7 @@ static struct sh_record *find_record(struct sh_queue_shared *queue, uint32_t *un
 {
     for (;;) {
         uint64_t offset = sh_load_relaxed(&queue->head_ring);
-        struct sh_ring *ring = ring_at(offset);
+        struct sh_ring *ring = sh_ring_at(offset);
         if ((int32_t)(*unit - ring->base) < 0)
             *unit = ring->base; /* the last consumer had followed the lead, and not yet taken a message */
         struct sh_record *record = sh_ring_record(ring, *unit);
@@ -145,18 +140,6 @@ static void count_getter(struct sh_queue_shared *queue)
     sh_store_step(&join->got_after, got + 1);
     sh_store_step(&join->got_slot, slot + 1);
     sh_store_step(&join->got[slot], got + 1);
-}
-
-int sh_queue_peek(struct sh_queue_shared *queue, uint64_t *ret_size)
-{
-    sh_position head = sh_load_relaxed(&queue->head);
-    uint32_t unit = sh_position_unit(head);
-    struct sh_ring *ring;
-
-    if (!is_filled(queue, head))
-        return -EAGAIN;
-    *ret_size = size_of(find_record(queue, &unit, &ring));
-    return 0;
 }
 
 int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int blocks_too)

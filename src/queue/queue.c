@@ -114,14 +114,6 @@ int shoal_queue_ref(const shoal_queue *queue, shoal_ref *ret_ref)
     return 0;
 }
 
-void sh_queue_wake_all(struct sh_queue_shared *queue)
-{
-    sh_queue_lock_head(queue);
-    sh_word_unlock_all(&queue->head_word, SH_WORD_DATA);
-    sh_queue_lock_tail(queue);
-    sh_word_unlock_all(&queue->tail_word, SH_WORD_DATA);
-}
-
 int shoal_queue_close(shoal_queue *queue)
 {
     if (!queue)

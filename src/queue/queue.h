@@ -18,7 +18,4 @@ int sh_queue_await_message(struct sh_queue_shared *queue, int64_t timeout);
 /* The invariants of a queue that nobody is using. */
 int sh_queue_check(struct sh_object *object);
 
-/* Wake all who wait for a message, or for room, or join: something other than those has changed. */
-void sh_queue_wake_all(struct sh_queue_shared *queue);
-
 #endif

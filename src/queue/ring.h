@@ -61,6 +61,11 @@ static inline uint32_t sh_position_unit(sh_position position)
     return (uint32_t)position;
 }
 
+static inline struct sh_ring *sh_ring_at(uint64_t offset)
+{
+    return sh_at(offset);
+}
+
 static inline struct sh_record *sh_ring_record(struct sh_ring *ring, uint32_t unit)
 {
     uint32_t index = (unit - ring->base) & (ring->units - 1);

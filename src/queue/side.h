@@ -39,9 +39,6 @@ size_t sh_queue_append_many(struct sh_queue_shared *queue, const struct shoal_by
  * size. */
 int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int blocks_too);
 
-/* Under head_word: whether there is a message, and its size. */
-int sh_queue_peek(struct sh_queue_shared *queue, uint64_t *ret_size);
-
 /* How many messages there are to take, or places, by the queue's bounds, where there is room for one more of this
  * size; a bound in bytes alone counts as one. No lock needed. */
 int sh_queue_has_message(struct sh_queue_shared *queue);

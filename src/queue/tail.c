@@ -7,11 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-static struct sh_ring *ring_at(uint64_t offset)
-{
-    return sh_at(offset);
-}
-
 /* Finish or undo what a dead producer was handing over. May be repeated: an intent goes before what it names is freed,
  * and what it names is this process's by then. */
 static void recover_tail(struct sh_queue_shared *queue)
@@ -169,7 +164,7 @@ static void intend(struct sh_queue_shared *queue, _Atomic uint64_t *intent, sh_p
 static struct sh_ring *lead_on(struct sh_queue_shared *queue, struct sh_ring *ring, uint32_t *unit, sh_position tail,
                                uint64_t offset)
 {
-    struct sh_ring *next = ring_at(offset);
+    struct sh_ring *next = sh_ring_at(offset);
 
     intend(queue, &queue->put.ring, tail, offset);
     uint64_t *body = begin_record(ring, unit, SH_RECORD_LEAD, sizeof *body, sh_record_units(sizeof *body));
@@ -180,14 +175,14 @@ static struct sh_ring *lead_on(struct sh_queue_shared *queue, struct sh_ring *ri
 
 uint32_t sh_queue_next_units(struct sh_queue_shared *queue)
 {
-    uint32_t units = ring_at(sh_load_relaxed(&queue->tail_ring))->units;
+    uint32_t units = sh_ring_at(sh_load_relaxed(&queue->tail_ring))->units;
     return units * 4 < SH_QUEUE_MOST_UNITS ? units * 4 : SH_QUEUE_MOST_UNITS;
 }
 
 int sh_queue_append(struct sh_queue_shared *queue, const struct sh_queue_in *in, uint64_t *spare_ring)
 {
     sh_position tail = sh_load_relaxed(&queue->tail);
-    struct sh_ring *ring = ring_at(sh_load_relaxed(&queue->tail_ring));
+    struct sh_ring *ring = sh_ring_at(sh_load_relaxed(&queue->tail_ring));
     uint32_t unit = sh_position_unit(tail);
     uint32_t units = sh_record_units(in->block ? sizeof(struct sh_record_block) : in->size);
     uint64_t new_ring = 0;
@@ -217,7 +212,7 @@ int sh_queue_append(struct sh_queue_shared *queue, const struct sh_queue_in *in,
 
 size_t sh_queue_append_many(struct sh_queue_shared *queue, const struct shoal_bytes *messages, size_t count)
 {
-    struct sh_ring *ring = ring_at(sh_load_relaxed(&queue->tail_ring));
+    struct sh_ring *ring = sh_ring_at(sh_load_relaxed(&queue->tail_ring));
     size_t done = 0;
 
     for (;;) {
@@ -277,7 +272,7 @@ int sh_queue_make_ring(uint32_t units, uint64_t *ret_offset)
 
     if (r < 0)
         return r;
-    ring_at(offset)->units = units;
+    sh_ring_at(offset)->units = units;
     *ret_offset = offset;
     return 0;
 }
