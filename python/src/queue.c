@@ -386,9 +386,9 @@ static PyObject *queue_fileno(PyObject *object, PyObject *unused)
 static int call_poll(void *context, int64_t timeout)
 {
     shoal_queue *queue = context;
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&queue->handle);
 
-    return r < 0 ? r : sh_queue_await_message(queue->shared, timeout);
+    return r < 0 ? r : sh_queue_await_message(sh_queue_body(queue), timeout);
 }
 
 static PyObject *queue_poll(PyObject *object, PyObject *timeout)

@@ -82,46 +82,52 @@ static int find_taker(struct sh_queue_join *join, uint32_t *ret_slot)
     return 0;
 }
 
-int shoal_queue_task_done(shoal_queue *queue)
+/* Begin a call on a queue that has to be joinable. */
+static int enter(const shoal_queue *queue)
 {
-    if (!queue)
-        return -EINVAL;
-    if (!sh_queue_is_joinable(queue->shared))
-        return -ENOTSUP;
-    int r = sh_arena_enter();
+    int r = queue ? sh_handle_enter(&queue->handle) : -EINVAL;
+
     if (r < 0)
         return r;
-    struct sh_queue_join *join = queue->shared->join;
+    return sh_queue_is_joinable(sh_queue_body(queue)) ? 0 : -ENOTSUP;
+}
+
+int shoal_queue_task_done(shoal_queue *queue)
+{
+    int r = enter(queue);
+    if (r < 0)
+        return r;
+    struct sh_queue_shared *shared = sh_queue_body(queue);
+    struct sh_queue_join *join = shared->join;
     lock(join);
-    if (unfinished(queue->shared) == 0) {
+    if (unfinished(shared) == 0) {
         r = -EINVAL;
     } else {
         uint32_t slot, own = (uint32_t)find_taker(join, &slot);
         count_done(join, slot, 1, own);
     }
-    unlock(queue->shared);
+    unlock(shared);
     return r;
 }
 
 int shoal_queue_join(shoal_queue *queue, int64_t timeout)
 {
-    if (!queue)
-        return -EINVAL;
-    if (!sh_queue_is_joinable(queue->shared))
-        return -ENOTSUP;
-    int r = sh_arena_enter();
+    int r = enter(queue);
+    if (r < 0)
+        return r;
     int64_t deadline = timeout == SHOAL_FOREVER ? SH_DEADLINE_NEVER : sh_clock_deadline(timeout);
-    struct sh_queue_join *join = queue->shared->join;
-    while (r == 0 && unfinished(queue->shared)) {
+    struct sh_queue_shared *shared = sh_queue_body(queue);
+    struct sh_queue_join *join = shared->join;
+    while (r == 0 && unfinished(shared)) {
         if (timeout <= 0)
             return -EAGAIN;
         uint32_t seen = sh_word_prepare(&join->word, SH_WORD_DATA);
-        if (unfinished(queue->shared))
+        if (unfinished(shared))
             r = sh_word_sleep(&join->word, seen, SH_WORD_DATA, deadline);
         sh_word_forget();
         if (seen & SH_WORD_DIED) {
             lock(join);
-            unlock(queue->shared);
+            unlock(shared);
         }
     }
     if (r == 0)
@@ -131,12 +137,10 @@ int shoal_queue_join(shoal_queue *queue, int64_t timeout)
 
 int shoal_queue_unfinished(const shoal_queue *queue, uint64_t *ret_unfinished)
 {
-    if (!queue || !ret_unfinished)
-        return -EINVAL;
-    if (!sh_queue_is_joinable(queue->shared))
-        return -ENOTSUP;
-    *ret_unfinished = unfinished(queue->shared);
-    return 0;
+    int r = ret_unfinished ? enter(queue) : -EINVAL;
+    if (r == 0)
+        *ret_unfinished = unfinished(sh_queue_body(queue));
+    return r;
 }
 
 void sh_queue_bury_getter(struct sh_queue_shared *queue, uint32_t tag)

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <shoal/pipe.h>
-#include <stdlib.h>
 
 struct sh_pipe_shared {
     struct sh_object object;
@@ -17,7 +16,7 @@ struct sh_pipe_shared {
 };
 
 struct shoal_pipe {
-    struct sh_pipe_shared *shared;
+    struct sh_handle handle;
     shoal_queue *in; /* NULL: this end does not receive */
     shoal_queue *out;
 };
@@ -51,46 +50,41 @@ static int attach_queue(const shoal_ref *ref, shoal_queue **ret_queue)
     return shoal_queue_attach(ref, ret_queue);
 }
 
-/* A handle of an end that this process is attached to. On failure it still is. */
-static int new_handle(struct sh_pipe_shared *shared, shoal_pipe **ret_end)
+/* Attach a handle of an end to the end's queues. */
+static int attach_queues(shoal_pipe *end)
 {
-    shoal_pipe *end = calloc(1, sizeof *end);
-    int r = end ? 0 : -ENOMEM;
+    const struct sh_pipe_shared *shared = sh_container(end->handle.object, struct sh_pipe_shared, object);
+    int r = attach_queue(&shared->in, &end->in);
 
-    if (r == 0)
-        r = attach_queue(&shared->in, &end->in);
-    if (r == 0)
-        r = attach_queue(&shared->out, &end->out);
-    if (r < 0) {
-        if (end)
-            shoal_queue_free(end->in);
-        free(end);
+    if (r < 0)
         return r;
-    }
-    end->shared = shared;
-    *ret_end = end;
-    return 0;
+    r = attach_queue(&shared->out, &end->out);
+    if (r < 0)
+        shoal_queue_free(end->in);
+    return r;
 }
 
 /* Make an end over these queues; either may be NULL. */
 static int open_end(const shoal_queue *in, const shoal_queue *out, shoal_pipe **ret_end)
 {
-    void *body;
-    int r = sh_object_create(SH_KIND_PIPE, sizeof(struct sh_pipe_shared), &body);
+    struct sh_handle *handle;
+    int r = sh_handle_create(SH_KIND_PIPE, sizeof(struct sh_pipe_shared), sizeof(shoal_pipe), &handle);
 
     if (r < 0)
         return r;
-    struct sh_pipe_shared *shared = body;
+    struct sh_pipe_shared *shared = sh_container(handle->object, struct sh_pipe_shared, object);
     if (in)
         shoal_queue_ref(in, &shared->in);
     if (out)
         shoal_queue_ref(out, &shared->out);
-    r = new_handle(shared, ret_end);
-    if (r < 0)
-        sh_object_discard(body);
-    else
-        sh_object_publish(body);
-    return r;
+    r = attach_queues(sh_container(handle, shoal_pipe, handle));
+    if (r < 0) {
+        sh_handle_discard(handle);
+        return r;
+    }
+    sh_handle_publish(handle);
+    *ret_end = sh_container(handle, shoal_pipe, handle);
+    return 0;
 }
 
 int shoal_pipe_open(unsigned flags, shoal_pipe **ret_first, shoal_pipe **ret_second)
@@ -120,35 +114,35 @@ int shoal_pipe_open(unsigned flags, shoal_pipe **ret_first, shoal_pipe **ret_sec
 
 int shoal_pipe_attach(const shoal_ref *ref, shoal_pipe **ret_end)
 {
-    void *body;
+    struct sh_handle *handle;
 
-    if (!ref || !ret_end)
+    if (!ret_end)
         return -EINVAL;
-    int r = sh_object_attach(ref, SH_KIND_PIPE, &body);
+    int r = sh_handle_attach(ref, SH_KIND_PIPE, sizeof(shoal_pipe), &handle);
     if (r < 0)
         return r;
-    r = new_handle(body, ret_end);
-    if (r < 0)
-        sh_object_drop(body);
-    return r;
+    r = attach_queues(sh_container(handle, shoal_pipe, handle));
+    if (r < 0) {
+        sh_handle_free(handle);
+        return r;
+    }
+    *ret_end = sh_container(handle, shoal_pipe, handle);
+    return 0;
 }
 
 int shoal_pipe_ref(const shoal_pipe *end, shoal_ref *ret_ref)
 {
-    if (!end || !ret_ref)
-        return -EINVAL;
-    sh_object_ref(&end->shared->object, ret_ref);
-    return 0;
+    return end ? sh_handle_ref(&end->handle, ret_ref) : -EINVAL;
 }
 
 void shoal_pipe_free(shoal_pipe *end)
 {
     if (!end)
         return;
-    sh_object_drop(&end->shared->object); /* while its queues are held: their closing needs them */
-    shoal_queue_free(end->in);
-    shoal_queue_free(end->out);
-    free(end);
+    shoal_queue *in = end->in, *out = end->out;
+    sh_handle_free(&end->handle); /* while its queues are held: their closing needs them */
+    shoal_queue_free(in);
+    shoal_queue_free(out);
 }
 
 int shoal_pipe_send(shoal_pipe *end, const void *data, size_t size, int64_t timeout)
@@ -185,9 +179,9 @@ int shoal_pipe_poll(shoal_pipe *end, int64_t timeout)
         return -EINVAL;
     if (!end->in)
         return -EBADF;
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&end->in->handle);
     if (r == 0)
-        r = sh_queue_await_message(end->in->shared, timeout);
+        r = sh_queue_await_message(sh_queue_body(end->in), timeout);
     return r == -EPIPE ? 0 : r; /* receive would not block: it says so */
 }
 

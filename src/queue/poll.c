@@ -116,9 +116,7 @@ int shoal_queue_fd(shoal_queue *queue)
 {
     struct sh_queue_poller *poller;
 
-    if (!queue)
-        return -EINVAL;
-    int r = sh_arena_enter();
+    int r = queue ? sh_handle_enter(&queue->handle) : -EINVAL;
     if (r < 0)
         return r;
     close_inherited(queue);
@@ -127,7 +125,8 @@ int shoal_queue_fd(shoal_queue *queue)
     int fd = sh_bell_open();
     if (fd < 0)
         return fd;
-    r = take_slot(queue->shared, &poller);
+    struct sh_queue_shared *shared = sh_queue_body(queue);
+    r = take_slot(shared, &poller);
     if (r < 0) {
         sh_bell_close(fd);
         return r;
@@ -136,10 +135,10 @@ int shoal_queue_fd(shoal_queue *queue)
     sh_store_ordered(&poller->fd, fd);
     queue->fd_epoch = sh_thread_process_epoch();
     sh_store_relaxed(&queue->fd, fd);
-    sh_queue_lock_tail(queue->shared);
-    if (is_readable(queue->shared))
+    sh_queue_lock_tail(shared);
+    if (is_readable(shared))
         ring(poller);
-    sh_word_unlock_all(&queue->shared->tail_word, 0);
+    sh_word_unlock_all(&shared->tail_word, 0);
     return fd;
 }
 
@@ -151,7 +150,7 @@ void sh_queue_stop_polling(shoal_queue *queue)
         return;
     if (sh_member_is_attached() && queue->fd_epoch == sh_thread_process_epoch()) {
         for (uint32_t i = 0; i < SH_QUEUE_POLLERS; i++) {
-            struct sh_queue_poller *poller = &queue->shared->poller[i];
+            struct sh_queue_poller *poller = &sh_queue_body(queue)->poller[i];
             if (sh_load_acquire(&poller->owner) == sh_member_tag() && sh_load_relaxed(&poller->fd) == fd) {
                 sh_store_ordered(&poller->fd, -1);
                 sh_store_ordered(&poller->owner, 0);

@@ -10,7 +10,6 @@
 #include "queue/wait.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MOST_PARTS 1024
@@ -56,77 +55,62 @@ static void fill(struct sh_queue_shared *queue, const struct shoal_queue_options
     sh_store_relaxed(&queue->head_ring, sh_offset(&queue->first));
 }
 
-static int new_handle(struct sh_queue_shared *shared, shoal_queue **ret_queue)
+static shoal_queue *fill_handle(struct sh_handle *handle)
 {
-    shoal_queue *queue = malloc(sizeof *queue);
+    shoal_queue *queue = sh_container(handle, shoal_queue, handle);
 
-    if (!queue)
-        return -ENOMEM;
-    *queue = (shoal_queue){.shared = shared, .fd = -1};
-    *ret_queue = queue;
-    return 0;
+    sh_store_relaxed(&queue->fd, -1);
+    return queue;
 }
 
 int shoal_queue_open(const struct shoal_queue_options *options, shoal_queue **ret_queue)
 {
     int is_joinable = options && (options->flags & SHOAL_QUEUE_JOINABLE);
     uint64_t size = sizeof(struct sh_queue_shared) + (is_joinable ? sizeof(struct sh_queue_join) : 0);
-    shoal_queue *queue;
-    void *body;
+    struct sh_handle *handle;
 
     if (!ret_queue || (options && (options->size != sizeof *options ||
                                    options->flags & ~(unsigned)SHOAL_QUEUE_JOINABLE || options->reserved)))
         return -EINVAL;
-    int r = sh_object_create(SH_KIND_QUEUE, size, &body);
+    int r = sh_handle_create(SH_KIND_QUEUE, size, sizeof(shoal_queue), &handle);
     if (r < 0)
         return r;
-    r = new_handle(body, &queue);
-    if (r < 0) {
-        sh_object_discard(body);
-        return r;
-    }
-    fill(body, options);
-    sh_object_publish(body);
+    shoal_queue *queue = fill_handle(handle);
+    fill(sh_queue_body(queue), options);
+    sh_handle_publish(handle);
     *ret_queue = queue;
     return 0;
 }
 
 int shoal_queue_attach(const shoal_ref *ref, shoal_queue **ret_queue)
 {
-    void *body;
+    struct sh_handle *handle;
 
-    if (!ref || !ret_queue)
+    if (!ret_queue)
         return -EINVAL;
-    int r = sh_object_attach(ref, SH_KIND_QUEUE, &body);
-    if (r < 0)
-        return r;
-    r = new_handle(body, ret_queue);
-    if (r < 0)
-        sh_object_drop(body);
+    int r = sh_handle_attach(ref, SH_KIND_QUEUE, sizeof(shoal_queue), &handle);
+    if (r == 0)
+        *ret_queue = fill_handle(handle);
     return r;
 }
 
 int shoal_queue_ref(const shoal_queue *queue, shoal_ref *ret_ref)
 {
-    if (!queue || !ret_ref)
-        return -EINVAL;
-    sh_object_ref(&queue->shared->object, ret_ref);
-    return 0;
+    return queue ? sh_handle_ref(&queue->handle, ret_ref) : -EINVAL;
 }
 
 int shoal_queue_close(shoal_queue *queue)
 {
-    if (!queue)
-        return -EINVAL;
-    int r = sh_arena_enter();
+    int r = queue ? sh_handle_enter(&queue->handle) : -EINVAL;
     if (r < 0)
         return r;
-    sh_queue_lock_head(queue->shared);
-    if (sh_load_relaxed(&queue->shared->closed) == SH_QUEUE_OPEN)
-        sh_store_release(&queue->shared->closed, SH_QUEUE_CLOSING); /* pairs with the load in refuses */
+    struct sh_queue_shared *shared = sh_queue_body(queue);
+    sh_queue_lock_head(shared);
+    if (sh_load_relaxed(&shared->closed) == SH_QUEUE_OPEN)
+        sh_store_release(&shared->closed, SH_QUEUE_CLOSING); /* pairs with the load in refuses */
     SH_CRASH_POINT(queue_closing);
-    sh_word_unlock_all(&queue->shared->head_word, SH_WORD_DATA);
-    sh_queue_refuses(queue->shared);
+    sh_word_unlock_all(&shared->head_word, SH_WORD_DATA);
+    sh_queue_refuses(shared);
     return 0;
 }
 
@@ -135,8 +119,7 @@ void shoal_queue_free(shoal_queue *queue)
     if (!queue)
         return;
     sh_queue_stop_polling(queue);
-    sh_object_drop(&queue->shared->object);
-    free(queue);
+    sh_handle_free(&queue->handle);
 }
 
 /* Append one message, waiting for room. */
@@ -209,8 +192,9 @@ static int put_large(struct sh_queue_shared *queue, const struct sh_queue_in *in
 
 static int put_parts(shoal_queue *queue, const struct shoal_bytes *parts, size_t count, int64_t timeout)
 {
+    struct sh_queue_shared *shared = sh_queue_body(queue);
     struct sh_queue_in in = {.parts = parts, .count = count};
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&queue->handle);
 
     if (r < 0)
         return r;
@@ -222,10 +206,10 @@ static int put_parts(shoal_queue *queue, const struct shoal_bytes *parts, size_t
         in.size += parts[i].size;
     }
     if (in.size > SH_RING_INLINE)
-        return put_large(queue->shared, &in, timeout);
-    if (queue->shared->max_bytes && in.size > queue->shared->max_bytes)
+        return put_large(shared, &in, timeout);
+    if (shared->max_bytes && in.size > shared->max_bytes)
         return -EMSGSIZE;
-    return put(queue->shared, &in, timeout);
+    return put(shared, &in, timeout);
 }
 
 int shoal_queue_put(shoal_queue *queue, const void *data, size_t size, int64_t timeout)
@@ -265,14 +249,14 @@ ssize_t shoal_queue_put_many(shoal_queue *queue, const struct shoal_bytes *messa
     for (size_t i = 0; i < count; i++)
         if (!messages[i].data && messages[i].size)
             return -EINVAL;
-    ssize_t r = sh_arena_enter();
+    ssize_t r = sh_handle_enter(&queue->handle);
     if (r < 0)
         return r;
     int64_t now = timeout > 0 && timeout != SHOAL_FOREVER ? sh_clock_now() : 0;
     int64_t deadline = now ? sh_clock_deadline(timeout) : 0;
     while (done < count) {
         if (messages[done].size <= SH_RING_INLINE) {
-            size_t run = put_run(queue->shared, messages + done, count - done);
+            size_t run = put_run(sh_queue_body(queue), messages + done, count - done);
             done += run;
             if (run > 0)
                 continue;
@@ -327,9 +311,9 @@ ssize_t shoal_queue_get(shoal_queue *queue, void *buffer, size_t capacity, int64
 
     if (!queue || (!buffer && capacity))
         return -EINVAL;
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&queue->handle);
     if (r == 0)
-        r = get(queue->shared, &out, 0, timeout);
+        r = get(sh_queue_body(queue), &out, 0, timeout);
     if (r < 0)
         return r;
     if (out.block) {
@@ -380,20 +364,21 @@ ssize_t shoal_queue_get_many(shoal_queue *queue, void *buffer, size_t capacity, 
 
     if (!queue || (!buffer && capacity) || (!ret_messages && count))
         return -EINVAL;
-    ssize_t r = sh_arena_enter();
+    ssize_t r = sh_handle_enter(&queue->handle);
     if (r < 0 || count == 0)
         return r;
+    struct sh_queue_shared *shared = sh_queue_body(queue);
     for (;;) {
-        r = take_many(queue->shared, buffer, capacity, ret_messages, count, blocks, MOST_BLOCKS);
+        r = take_many(shared, buffer, capacity, ret_messages, count, blocks, MOST_BLOCKS);
         if (r != -EAGAIN)
             break;
-        r = sh_queue_wait_message(queue->shared, &wait);
+        r = sh_queue_wait_message(shared, &wait);
         if (r < 0)
             break;
     }
-    sh_queue_pass_message(queue->shared, &wait);
+    sh_queue_pass_message(shared, &wait);
     if (r != -EMSGSIZE)
-        sh_queue_unsignal(queue->shared);
+        sh_queue_unsignal(shared);
     return r;
 }
 
@@ -403,7 +388,7 @@ int shoal_queue_loan(shoal_queue *queue, size_t size, struct shoal_message *ret_
 
     if (!queue || !ret_message)
         return -EINVAL;
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&queue->handle);
     if (r == 0)
         r = sh_block_alloc(size, &block);
     if (r < 0)
@@ -423,14 +408,15 @@ int shoal_queue_send(shoal_queue *queue, struct shoal_message *message, int64_t 
 {
     if (!queue || !message)
         return -EINVAL;
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&queue->handle);
     if (r < 0)
         return r;
     if (!is_own_message(message))
         return -EINVAL;
-    r = admit(queue->shared, message->size, timeout);
+    struct sh_queue_shared *shared = sh_queue_body(queue);
+    r = admit(shared, message->size, timeout);
     if (r == 0)
-        r = put(queue->shared, &(struct sh_queue_in){.size = message->size, .block = message->block}, timeout);
+        r = put(shared, &(struct sh_queue_in){.size = message->size, .block = message->block}, timeout);
     if (r == 0)
         *message = (struct shoal_message){0};
     return r;
@@ -442,13 +428,13 @@ int shoal_queue_receive(shoal_queue *queue, struct shoal_message *ret_message, i
 
     if (!queue || !ret_message)
         return -EINVAL;
-    int r = sh_arena_enter();
+    int r = sh_handle_enter(&queue->handle);
     if (r == 0)
         r = sh_block_alloc(SH_RING_INLINE, &block); /* for a message that lies in the ring */
     if (r < 0)
         return r;
     struct sh_queue_out out = {.buffer = sh_at(block), .capacity = SH_RING_INLINE};
-    r = get(queue->shared, &out, 1, timeout);
+    r = get(sh_queue_body(queue), &out, 1, timeout);
     if (r < 0 || out.block)
         sh_block_free(block);
     if (r < 0)
@@ -470,9 +456,10 @@ void shoal_message_release(struct shoal_message *message)
 
 int shoal_queue_size(const shoal_queue *queue, uint64_t *ret_items, uint64_t *ret_bytes)
 {
-    if (!queue)
-        return -EINVAL;
-    struct sh_queue_shared *shared = queue->shared;
+    int r = queue ? sh_handle_enter(&queue->handle) : -EINVAL;
+    if (r < 0)
+        return r;
+    struct sh_queue_shared *shared = sh_queue_body(queue);
     /* Head first: what is put meanwhile is counted, what is got is not counted twice. */
     sh_position head = sh_load_acquire(&shared->head);
     if (ret_items)
@@ -484,5 +471,6 @@ int shoal_queue_size(const shoal_queue *queue, uint64_t *ret_items, uint64_t *re
 
 int shoal_queue_is_closed(const shoal_queue *queue)
 {
-    return queue ? sh_load_acquire(&queue->shared->closed) == SH_QUEUE_CLOSED : -EINVAL;
+    int r = queue ? sh_handle_enter(&queue->handle) : -EINVAL;
+    return r < 0 ? r : sh_load_acquire(&sh_queue_body(queue)->closed) == SH_QUEUE_CLOSED;
 }

@@ -84,7 +84,7 @@ static void check_same(struct model *model, shoal_queue *queue)
     CHECK_OK(shoal_queue_size(queue, &items, &bytes));
     CHECK_EQ(items, model->count);
     CHECK_EQ(bytes, model->bytes);
-    if (sh_queue_check(&queue->shared->object) < 0)
+    if (sh_queue_check(queue->handle.object) < 0)
         FAIL("%s", sh_check_note);
 }
 

@@ -195,7 +195,7 @@ static void play(size_t size, uint64_t *seed)
     judge(size, kills, dead_consumers);
 
     sh_reclaim_wait();
-    if (sh_queue_check(&queue->shared->object) < 0 || sh_arena_check() < 0)
+    if (sh_queue_check(queue->handle.object) < 0 || sh_arena_check() < 0)
         FAIL("%s", sh_check_note);
     shoal_queue_free(queue);
     sh_block_flush();

@@ -1,6 +1,7 @@
 /* pipe.c - pipes: directions, both ways, and the end of a pipe whose other side is gone. */
 #include "arena/arena.h"
 #include "arena/block.h"
+#include "board.h"
 #include "harness.h"
 
 #include <poll.h>
@@ -113,6 +114,30 @@ TEST(an_end_is_handed_over_by_its_ref)
     shoal_pipe_free(first);
     shoal_pipe_free(letters);
     shoal_pipe_free(reader);
+}
+
+TEST(a_pipe_that_went_before_the_child_came_is_stale_in_it)
+{
+    struct board *board = board_map();
+    shoal_pipe *first, *second;
+    pid_t child;
+    char byte;
+
+    open_pipe(0, &first, &second);
+    CHILD(child) {
+        AWAIT(board->step == 1);
+        CHECK_RETURN(shoal_pipe_send(second, "a", 1, 0), -ESTALE);
+        CHECK_RETURN(shoal_pipe_receive(first, &byte, 1, SHOAL_FOREVER), -ESTALE);
+        CHECK_RETURN(shoal_pipe_poll(first, SHOAL_FOREVER), -ESTALE);
+        CHECK_RETURN(shoal_pipe_fd(first), -ESTALE);
+        shoal_pipe_free(first);
+        shoal_pipe_free(second);
+    }
+    shoal_pipe_free(first);
+    shoal_pipe_free(second);
+    board->step = 1;
+    CHECK_EXITS(child, 0);
+    board_unmap(board);
 }
 
 TEST(pipes_leave_nothing_in_the_arena)

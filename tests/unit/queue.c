@@ -4,6 +4,7 @@
 #include "arena/block.h"
 #include "arena/reclaim.h"
 #include "base/check.h"
+#include "board.h"
 #include "harness.h"
 
 #include <poll.h>
@@ -17,7 +18,7 @@
 
 static void check(shoal_queue *queue)
 {
-    if (sh_queue_check(&queue->shared->object) != 0)
+    if (sh_queue_check(queue->handle.object) != 0)
         FAIL("queue: %s", sh_check_note);
 }
 
@@ -491,57 +492,43 @@ TEST(what_a_child_inherits_lives_on_when_the_parent_frees_it)
     shoal_queue_free(answer);
 }
 
-TEST(joining_waits_until_all_is_done)
+TEST(a_queue_that_went_before_the_child_came_is_stale_in_it)
 {
-    shoal_queue *queue =
-        open_queue(&(struct shoal_queue_options){SHOAL_OPTIONS(shoal_queue), .flags = SHOAL_QUEUE_JOINABLE});
-    uint64_t unfinished;
+    struct board *board = board_map();
+    shoal_queue *queue = open_queue(NULL);
+    struct shoal_message message;
+    shoal_ref ref;
+    uint64_t count;
     pid_t child;
     char byte;
 
-    CHECK_OK(shoal_queue_join(queue, 0));
-    CHECK_RETURN(shoal_queue_task_done(queue), -EINVAL);
-    for (int i = 0; i < 10; i++)
-        CHECK_OK(shoal_queue_put(queue, "x", 1, 0));
-    CHECK_RETURN(shoal_queue_join(queue, 0), -EAGAIN);
-    CHECK_RETURN(shoal_queue_join(queue, SHOAL_MILLISECONDS(3)), -ETIMEDOUT);
     CHILD(child) {
-        for (int i = 0; i < 10; i++) {
-            CHECK_EQ(shoal_queue_get(queue, &byte, 1, 0), 1);
-            usleep(500);
-            CHECK_OK(shoal_queue_task_done(queue));
-        }
+        AWAIT(board->step == 1);
+        CHECK_RETURN(shoal_queue_put(queue, "a", 1, 0), -ESTALE);
+        CHECK_RETURN(shoal_queue_put_many(queue, &(struct shoal_bytes){"a", 1}, 1, 0), -ESTALE);
+        CHECK_RETURN(shoal_queue_get(queue, &byte, 1, SHOAL_FOREVER), -ESTALE);
+        CHECK_RETURN(shoal_queue_get_many(queue, &byte, 1, &(struct shoal_bytes){0}, 1, 0), -ESTALE);
+        CHECK_RETURN(shoal_queue_loan(queue, 1, &message), -ESTALE);
+        CHECK_RETURN(shoal_queue_send(queue, &(struct shoal_message){0}, 0), -ESTALE);
+        CHECK_RETURN(shoal_queue_receive(queue, &message, 0), -ESTALE);
+        CHECK_RETURN(shoal_queue_close(queue), -ESTALE);
+        CHECK_RETURN(shoal_queue_is_closed(queue), -ESTALE);
+        CHECK_RETURN(shoal_queue_size(queue, &count, NULL), -ESTALE);
+        CHECK_RETURN(shoal_queue_fd(queue), -ESTALE);
+        shoal_queue_free(queue);
     }
-    CHECK_OK(shoal_queue_join(queue, SHOAL_FOREVER));
-    CHECK_OK(shoal_queue_unfinished(queue, &unfinished));
-    CHECK_EQ(unfinished, 0);
-    CHECK_RETURN(shoal_queue_task_done(queue), -EINVAL);
+    CHECK_OK(shoal_queue_ref(queue, &ref));
+    shoal_queue_free(queue);
+    shoal_queue *other = open_queue(NULL);
+    shoal_ref others;
+    CHECK_OK(shoal_queue_ref(other, &others));
+    CHECK_EQ(others.offset, ref.offset); /* so the child might take it for the one that is gone */
+    board->step = 1;
     CHECK_EXITS(child, 0);
-    shoal_queue_free(queue);
-    shoal_queue *plain = open_queue(NULL);
-    CHECK_RETURN(shoal_queue_join(plain, 0), -ENOTSUP);
-    CHECK_RETURN(shoal_queue_task_done(plain), -ENOTSUP);
-    shoal_queue_free(plain);
-}
-
-TEST(what_a_dead_process_had_taken_counts_as_done)
-{
-    shoal_queue *queue =
-        open_queue(&(struct shoal_queue_options){SHOAL_OPTIONS(shoal_queue), .flags = SHOAL_QUEUE_JOINABLE});
-    pid_t child;
-    char byte;
-
-    for (int i = 0; i < 5; i++)
-        CHECK_OK(shoal_queue_put(queue, "x", 1, 0));
-    CHILD(child) {
-        for (int i = 0; i < 5; i++)
-            CHECK_EQ(shoal_queue_get(queue, &byte, 1, 0), 1);
-        CHECK_OK(shoal_queue_task_done(queue));
-        raise(SIGKILL);
-    }
-    CHECK_KILLED(child, SIGKILL);
-    CHECK_OK(shoal_queue_join(queue, SHOAL_SECONDS(5)));
-    shoal_queue_free(queue);
+    CHECK_EQ(items(other), 0);
+    check(other);
+    shoal_queue_free(other);
+    board_unmap(board);
 }
 
 static int is_readable(int fd)
