@@ -92,6 +92,7 @@ class Lock(_Lock):
     """
 
     _recursive = False
+    _misuse = ValueError  # raised by release where nobody holds it
 
     def __repr__(self):
         return "<%s(owner=%s)>" % (type(self).__name__, self._describe_owner()[0])
@@ -101,6 +102,7 @@ class RLock(_Lock):
     """Held by one thread at a time, as often as it likes; only that may release it."""
 
     _recursive = True
+    _misuse = AssertionError  # raised by release where the caller does not hold it
 
     def __repr__(self):
         return "<%s(%s, %s)>" % ((type(self).__name__,) + self._describe_owner())
@@ -215,6 +217,8 @@ class _Count:
 
 class Condition(Handle, _core.Condition):
     """Wait until another process says that something changed. lock: a Lock or RLock; None: an RLock of its own."""
+
+    _misuse = AssertionError  # raised where the caller does not hold the lock
 
     def __init__(self, lock=None, *, ctx=None):
         self._open(RLock() if lock is None else lock)

@@ -57,7 +57,7 @@ static PyObject *barrier_attach(PyObject *object, PyObject *argument)
         return shpy_ref_refuse("a barrier");
     int r = shoal_barrier_attach(&ref, &((struct barrier *)object)->barrier);
     if (r < 0)
-        return shpy_error_raise(r, "Barrier objects should only be shared between processes of one family");
+        return shpy_ref_raise(r, "Barrier");
     Py_RETURN_NONE;
 }
 

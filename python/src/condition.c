@@ -79,7 +79,7 @@ static PyObject *condition_attach(PyObject *object, PyObject *args)
         return NULL;
     int r = shoal_condition_attach(&ref, &condition->condition);
     if (r < 0)
-        return shpy_error_raise(r, "Condition objects should only be shared between processes of one family");
+        return shpy_ref_raise(r, "Condition");
     Py_RETURN_NONE;
 }
 
@@ -92,7 +92,7 @@ static PyObject *condition_ref(PyObject *object, PyObject *unused)
     return r < 0 ? shpy_error_raise(r, "this condition has no name") : shpy_ref_write(&ref);
 }
 
-/* Whether the calling thread holds the lock: 0, or -1 with an exception. */
+/* Whether the calling thread holds the lock: 0, or -1 with an exception, which is _misuse where it does not. */
 static int check_held(struct condition *condition, const char *text)
 {
     struct shoal_lock_owner owner;
@@ -104,7 +104,10 @@ static int check_held(struct condition *condition, const char *text)
     }
     if (owner.alive && owner.pid == getpid() && owner.tid == (pid_t)PyThread_get_thread_native_id())
         return 0;
-    PyErr_SetString(PyExc_AssertionError, text);
+    PyObject *misuse = PyObject_GetAttrString((PyObject *)condition, "_misuse");
+    if (misuse)
+        PyErr_SetString(misuse, text);
+    Py_XDECREF(misuse);
     return -1;
 }
 

@@ -369,7 +369,7 @@ static int attach_side(PyObject *name, shoal_queue **side)
     }
     int r = shoal_queue_attach(&ref, side);
     if (r < 0)
-        shpy_error_raise(r, "Connection objects should only be shared between processes of one family");
+        shpy_ref_raise(r, "Connection");
     return r;
 }
 

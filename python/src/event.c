@@ -40,7 +40,7 @@ static PyObject *event_attach(PyObject *object, PyObject *argument)
         return shpy_ref_refuse("an event");
     int r = shoal_event_attach(&ref, &((struct event *)object)->event);
     if (r < 0)
-        return shpy_error_raise(r, "Event objects should only be shared between processes of one family");
+        return shpy_ref_raise(r, "Event");
     Py_RETURN_NONE;
 }
 

@@ -1,21 +1,12 @@
 /* lock.c - the base of Lock and RLock. */
-#include "module.h"
+#include "acquire.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
-
-/* lock is set once. owner_died: whoever held it before the last acquire of this process died holding it; written by the
- * one who has just acquired it. */
-struct lock {
-    PyObject_HEAD;
-    shoal_lock *lock;
-    int owner_died;
-};
 
 static shoal_lock *lock_in(PyObject *object)
 {
-    return ((struct lock *)object)->lock;
+    return ((struct shpy_acquirable *)object)->handle;
 }
 
 static void lock_dealloc(PyObject *object)
@@ -29,33 +20,37 @@ static void lock_dealloc(PyObject *object)
 
 static PyObject *lock_open(PyObject *object, PyObject *argument)
 {
-    struct lock *lock = (struct lock *)object;
+    struct shpy_acquirable *self = (struct shpy_acquirable *)object;
     int is_recursive = PyObject_IsTrue(argument);
+    shoal_lock *lock;
 
     if (is_recursive < 0)
         return NULL;
-    if (lock->lock) {
+    if (self->handle) {
         PyErr_SetString(PyExc_RuntimeError, "this lock is initialized already");
         return NULL;
     }
     struct shoal_lock_options options = {SHOAL_OPTIONS(shoal_lock),
                                          .flags = is_recursive ? SHOAL_LOCK_RECURSIVE : SHOAL_LOCK_ANY_RELEASE};
-    int r = shoal_lock_open(&options, &lock->lock);
+    int r = shoal_lock_open(&options, &lock);
     if (r < 0)
         return shpy_error_raise(r, "a lock cannot be made");
+    self->handle = lock;
     Py_RETURN_NONE;
 }
 
 static PyObject *lock_attach(PyObject *object, PyObject *argument)
 {
-    struct lock *lock = (struct lock *)object;
+    struct shpy_acquirable *self = (struct shpy_acquirable *)object;
+    shoal_lock *lock;
     shoal_ref ref;
 
-    if (lock->lock || shpy_ref_read(argument, &ref) < 0)
+    if (self->handle || shpy_ref_read(argument, &ref) < 0)
         return shpy_ref_refuse("a lock");
-    int r = shoal_lock_attach(&ref, &lock->lock);
+    int r = shoal_lock_attach(&ref, &lock);
     if (r < 0)
-        return shpy_error_raise(r, "Lock objects should only be shared between processes of one family");
+        return shpy_ref_raise(r, "Lock");
+    self->handle = lock;
     Py_RETURN_NONE;
 }
 
@@ -73,51 +68,27 @@ static int call_acquire(void *context, int64_t timeout)
     return shoal_lock_acquire(context, timeout);
 }
 
-/* Take the lock: 1, 0 where the time ran out, -1 with an exception. */
-static int acquire(PyObject *object, int64_t timeout)
-{
-    struct lock *lock = (struct lock *)object;
-    int r = shpy_wait(call_acquire, lock->lock, timeout);
-
-    if (r >= 0) {
-        lock->owner_died = r;
-        return 1;
-    }
-    if (r == -EAGAIN || r == -ETIMEDOUT)
-        return 0;
-    if (r != -EINTR || !PyErr_Occurred())
-        shpy_error_raise(r, "cannot acquire");
-    return -1;
-}
-
 static PyObject *lock_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const char *const names[] = {"block", "timeout"};
-    PyObject *values[2] = {NULL};
-    int64_t timeout = SHOAL_FOREVER;
-
-    if ((nargs || kwnames) && (shpy_arguments("acquire", names, 2, args, nargs, kwnames, values) < 0 ||
-                               shpy_wait_parse(values[0], values[1], &timeout) < 0))
-        return NULL;
-    int r = acquire(object, timeout);
-    return r < 0 ? NULL : PyBool_FromLong(r);
+    return shpy_acquire_method(object, call_acquire, args, nargs, kwnames);
 }
 
-/* Why a lock could not be released, as multiprocessing says it. */
+/* Why a lock could not be released: _misuse is the exception that multiprocessing raises for this kind of lock. */
 static PyObject *raise_release(PyObject *object, int r)
 {
     struct shoal_lock_owner owner;
 
     if (r != -EPERM || shoal_lock_owner(lock_in(object), &owner) < 0)
         return shpy_error_raise(r, "cannot release");
-    PyObject *is_recursive = PyObject_GetAttrString(object, "_recursive");
-    if (!is_recursive)
+    PyObject *misuse = PyObject_GetAttrString(object, "_misuse");
+    if (!misuse)
         return NULL;
-    if (is_recursive == Py_True)
-        PyErr_SetString(PyExc_AssertionError, "attempt to release recursive lock not owned by thread");
+    if (owner.pid)
+        PyErr_Format(misuse, "attempt to release a lock that is held by %s (pid %d)",
+                     owner.pid == getpid() ? "another thread" : "another process", (int)owner.pid);
     else
-        PyErr_SetString(PyExc_ValueError, "semaphore or lock released too many times");
-    Py_DECREF(is_recursive);
+        PyErr_SetString(misuse, "semaphore or lock released too many times");
+    Py_DECREF(misuse);
     return NULL;
 }
 
@@ -134,7 +105,7 @@ static PyObject *lock_release(PyObject *object, PyObject *unused)
 static PyObject *lock_enter(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return acquire(object, SHOAL_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
+    return shpy_acquire_enter(object, call_acquire);
 }
 
 static PyObject *lock_exit(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
@@ -156,18 +127,10 @@ static PyObject *lock_owner(PyObject *object, PyObject *unused)
                          owner.alive ? Py_True : Py_False, is_mine ? Py_True : Py_False);
 }
 
-static PyObject *lock_get_owner_died(PyObject *object, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(((struct lock *)object)->owner_died);
-}
-
 static PyMethodDef lock_methods[] = {
     {"acquire", SHPY_FASTCALL(lock_acquire), METH_FASTCALL | METH_KEYWORDS,
-     "acquire(block=True, timeout=None)\n--\n\n"
-     "Take the lock, waiting for it: timeout seconds at most. Whether it was taken. It is taken from a dead owner "
-     "too:\n"
-     "owner_died then says so."},
+     SHPY_ACQUIRE_DOC "Take the lock, waiting for it: timeout seconds at most. Whether it was taken. It is taken from\n"
+                      "a dead owner too: owner_died then says so."},
     {"release", lock_release, METH_NOARGS, "release()\n--\n\nGive the lock back."},
     {"__enter__", lock_enter, METH_NOARGS, NULL},
     {"__exit__", SHPY_FASTCALL(lock_exit), METH_FASTCALL, NULL},
@@ -180,11 +143,7 @@ static PyMethodDef lock_methods[] = {
 };
 
 static PyGetSetDef lock_properties[] = {
-    {"owner_died", lock_get_owner_died, NULL,
-     "Whether the owner before died holding the lock, as this process's last acquire found: what the lock protects may "
-     "be\n"
-     "half changed.",
-     NULL},
+    {"owner_died", shpy_acquire_get_owner_died, NULL, SHPY_OWNER_DIED_DOC, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -198,7 +157,7 @@ static PyType_Slot lock_slots[] = {
 
 static PyType_Spec lock_spec = {
     .name = "shoal._core.Lock",
-    .basicsize = sizeof(struct lock),
+    .basicsize = sizeof(struct shpy_acquirable),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = lock_slots,
 };

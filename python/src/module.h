@@ -80,6 +80,8 @@ PyObject *shpy_ref_write(const shoal_ref *ref);
 int shpy_ref_read(PyObject *object, shoal_ref *ret_ref);
 /* Raise for a state that is not one of these: NULL. */
 PyObject *shpy_ref_refuse(const char *what);
+/* Raise for a ref that cannot be attached to, saying what to do: NULL. noun is the class's name. */
+PyObject *shpy_ref_raise(int code, const char *noun);
 
 /* For a table of methods: a function of another shape than PyCFunction. */
 #define SHPY_FASTCALL(function) ((PyCFunction)(void (*)(void))(function))

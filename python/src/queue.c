@@ -98,7 +98,7 @@ static PyObject *queue_attach(PyObject *object, PyObject *args)
         return shpy_ref_refuse("a queue");
     int r = shoal_queue_attach(&ref, &queue->queue);
     if (r < 0)
-        return shpy_error_raise(r, "Queue objects should only be shared between processes of one family");
+        return shpy_ref_raise(r, "Queue");
     queue->max_items = max_items;
     Py_RETURN_NONE;
 }

@@ -1,6 +1,7 @@
 /* ref.c - the names of shared objects as bytes. */
 #include "module.h"
 
+#include <errno.h>
 #include <string.h>
 
 PyObject *shpy_ref_write(const shoal_ref *ref)
@@ -20,4 +21,24 @@ PyObject *shpy_ref_refuse(const char *what)
 {
     PyErr_Format(PyExc_ValueError, "not the state of %s, or one that is initialized already", what);
     return NULL;
+}
+
+PyObject *shpy_ref_raise(int code, const char *noun)
+{
+    if (code == -EXDEV)
+        return PyErr_Format(
+            PyExc_RuntimeError,
+            "%s objects should only be shared between processes through inheritance, or by any message within one "
+            "family: "
+            "the program's main process and all that descend from it. This one belongs to another family. Make it in "
+            "a common ancestor, or let both programs connect to one manager by its address "
+            "(shoal.managers.SyncManager), which then keeps the object for them.",
+            noun);
+    if (code == -ESTALE)
+        return PyErr_Format(PyExc_ReferenceError,
+                            "this %s is gone: all processes that had it ended, or dropped it, before it was received "
+                            "here. Keep it in a "
+                            "variable of the sender, or of another process that goes on, until its receiver has it.",
+                            noun);
+    return shpy_error_raise(code, noun);
 }

@@ -1,18 +1,11 @@
 /* semaphore.c - the base of Semaphore and BoundedSemaphore. */
-#include "module.h"
+#include "acquire.h"
 
 #include <errno.h>
 
-/* semaphore is set once. owner_died: the last permit that this process got came back from the dead. */
-struct semaphore {
-    PyObject_HEAD;
-    shoal_semaphore *semaphore;
-    int owner_died;
-};
-
 static shoal_semaphore *semaphore_in(PyObject *object)
 {
-    return ((struct semaphore *)object)->semaphore;
+    return ((struct shpy_acquirable *)object)->handle;
 }
 
 static void semaphore_dealloc(PyObject *object)
@@ -26,7 +19,8 @@ static void semaphore_dealloc(PyObject *object)
 
 static PyObject *semaphore_open(PyObject *object, PyObject *args)
 {
-    struct semaphore *semaphore = (struct semaphore *)object;
+    struct shpy_acquirable *self = (struct shpy_acquirable *)object;
+    shoal_semaphore *semaphore;
     unsigned value, maximum;
     int is_owned;
 
@@ -34,21 +28,24 @@ static PyObject *semaphore_open(PyObject *object, PyObject *args)
         return NULL;
     struct shoal_semaphore_options options = {SHOAL_OPTIONS(shoal_semaphore), .value = value, .maximum = maximum,
                                               .flags = is_owned ? SHOAL_SEMAPHORE_OWNED : 0};
-    int r = semaphore->semaphore ? -EBUSY : shoal_semaphore_open(&options, &semaphore->semaphore);
+    int r = self->handle ? -EBUSY : shoal_semaphore_open(&options, &semaphore);
     if (r < 0)
         return shpy_error_raise(r, "a semaphore cannot be made");
+    self->handle = semaphore;
     Py_RETURN_NONE;
 }
 
 static PyObject *semaphore_attach(PyObject *object, PyObject *argument)
 {
+    shoal_semaphore *semaphore;
     shoal_ref ref;
 
     if (semaphore_in(object) || shpy_ref_read(argument, &ref) < 0)
         return shpy_ref_refuse("a semaphore");
-    int r = shoal_semaphore_attach(&ref, &((struct semaphore *)object)->semaphore);
+    int r = shoal_semaphore_attach(&ref, &semaphore);
     if (r < 0)
-        return shpy_error_raise(r, "Semaphore objects should only be shared between processes of one family");
+        return shpy_ref_raise(r, "Semaphore");
+    ((struct shpy_acquirable *)object)->handle = semaphore;
     Py_RETURN_NONE;
 }
 
@@ -66,34 +63,9 @@ static int call_acquire(void *context, int64_t timeout)
     return shoal_semaphore_acquire(context, timeout);
 }
 
-/* Take a permit: 1, 0 where the time ran out, -1 with an exception. */
-static int acquire(PyObject *object, int64_t timeout)
-{
-    struct semaphore *semaphore = (struct semaphore *)object;
-    int r = shpy_wait(call_acquire, semaphore->semaphore, timeout);
-
-    if (r >= 0) {
-        semaphore->owner_died = r;
-        return 1;
-    }
-    if (r == -EAGAIN || r == -ETIMEDOUT)
-        return 0;
-    if (r != -EINTR || !PyErr_Occurred())
-        shpy_error_raise(r, "cannot acquire");
-    return -1;
-}
-
 static PyObject *semaphore_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const char *const names[] = {"block", "timeout"};
-    PyObject *values[2] = {NULL};
-    int64_t timeout = SHOAL_FOREVER;
-
-    if ((nargs || kwnames) && (shpy_arguments("acquire", names, 2, args, nargs, kwnames, values) < 0 ||
-                               shpy_wait_parse(values[0], values[1], &timeout) < 0))
-        return NULL;
-    int r = acquire(object, timeout);
-    return r < 0 ? NULL : PyBool_FromLong(r);
+    return shpy_acquire_method(object, call_acquire, args, nargs, kwnames);
 }
 
 static PyObject *semaphore_release(PyObject *object, PyObject *unused)
@@ -113,7 +85,7 @@ static PyObject *semaphore_release(PyObject *object, PyObject *unused)
 static PyObject *semaphore_enter(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return acquire(object, SHOAL_FOREVER) < 0 ? NULL : Py_NewRef(Py_True);
+    return shpy_acquire_enter(object, call_acquire);
 }
 
 static PyObject *semaphore_exit(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
@@ -131,16 +103,9 @@ static PyObject *semaphore_get_value(PyObject *object, PyObject *unused)
     return r < 0 ? shpy_error_raise(r, "cannot tell") : PyLong_FromUnsignedLong(value);
 }
 
-static PyObject *semaphore_get_owner_died(PyObject *object, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(((struct semaphore *)object)->owner_died);
-}
-
 static PyMethodDef semaphore_methods[] = {
     {"acquire", SHPY_FASTCALL(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS,
-     "acquire(block=True, timeout=None)\n--\n\n"
-     "Take a permit, waiting for one: timeout seconds at most. Whether one was taken."},
+     SHPY_ACQUIRE_DOC "Take a permit, waiting for one: timeout seconds at most. Whether one was taken."},
     {"release", semaphore_release, METH_NOARGS, "release()\n--\n\nGive a permit."},
     {"get_value", semaphore_get_value, METH_NOARGS, "get_value()\n--\n\nHow many permits are free."},
     {"__enter__", semaphore_enter, METH_NOARGS, NULL},
@@ -152,8 +117,7 @@ static PyMethodDef semaphore_methods[] = {
 };
 
 static PyGetSetDef semaphore_properties[] = {
-    {"owner_died", semaphore_get_owner_died, NULL, "Whether this process's last permit came back from a dead owner.",
-     NULL},
+    {"owner_died", shpy_acquire_get_owner_died, NULL, SHPY_OWNER_DIED_DOC, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -167,7 +131,7 @@ static PyType_Slot semaphore_slots[] = {
 
 static PyType_Spec semaphore_spec = {
     .name = "shoal._core.Semaphore",
-    .basicsize = sizeof(struct semaphore),
+    .basicsize = sizeof(struct shpy_acquirable),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = semaphore_slots,
 };
