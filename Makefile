@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 BUILD = build
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup demo test quick sanitize bench conformance stress install tidy format clean help
+.PHONY: all setup demo test quick sanitize bench bench-python conformance stress install tidy format clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/build.ninja
@@ -37,6 +37,9 @@ sanitize:
 bench: $(BUILD)/build.ninja
 	@tools/bench $(if $(QUICK),--quick)
 
+bench-python: $(BUILD)/build.ninja
+	@tools/bench-python $(if $(QUICK),--quick)
+
 conformance: $(BUILD)/build.ninja
 	@tools/conformance $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(METHODS),--methods $(METHODS))
 
@@ -65,6 +68,7 @@ help:
 	@echo "make quick      run the unit tests and the static checks alone"
 	@echo "make sanitize   run the tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make bench      measure, side by side with the alternatives"
+	@echo "make bench-python  the same for the Python package, beside multiprocessing and others"
 	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork for a part)"
 	@echo "make stress     the long runs: kills at random, for minutes"
 	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"
