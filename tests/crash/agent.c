@@ -76,7 +76,7 @@ unsigned crash_sleepers_left(void)
     return left;
 }
 
-static pid_t fork_child(void)
+pid_t crash_fork(void)
 {
     pid_t agent = getpid();
     pid_t pid = fork();
@@ -186,7 +186,7 @@ static void be_victim(void)
 
 static void start_victim(void)
 {
-    victim = fork_child();
+    victim = crash_fork();
     if (victim == 0)
         be_victim();
     atomic_store(&crash_board->victim, victim);
@@ -273,7 +273,7 @@ static void start_sleeper(unsigned i)
 {
     struct sleeper *sleeper = &sleepers[i];
 
-    sleeper->pid = fork_child();
+    sleeper->pid = crash_fork();
     if (sleeper->pid == 0) {
         crash_board->test->sleep(i);
         atomic_store(&crash_board->woke[i], step_now());
@@ -410,7 +410,7 @@ static void wake_sleepers(int64_t ended)
     }
 }
 
-_Noreturn void crash_agent(void)
+void crash_agent(void)
 {
     const struct crash_case *test = crash_board->test;
 
@@ -431,5 +431,4 @@ _Noreturn void crash_agent(void)
     wake_sleepers(step_now());
     atomic_store(&crash_board->phase, PHASE_CHECK);
     test->check();
-    _exit(0);
 }

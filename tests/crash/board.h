@@ -53,8 +53,18 @@ struct crash_board {
 extern struct crash_board *crash_board;
 extern struct step_record *crash_record; /* by the victim that records; kept for those after it */
 
-/* agent.c: one kill point, from setup to check; ends the process. */
-_Noreturn void crash_agent(void);
+/* runner.c: memory that all processes see. */
+void *crash_share(size_t size);
+/* The board and its counters, once, and cleared before each agent but for pages. */
+void crash_board_make(void);
+void crash_board_clear(void);
+/* Run an agent in a process of its own. What it does not bring to an end is a verdict, and is ended. */
+void crash_run(void (*agent_body)(void));
+
+/* agent.c: one kill point, from setup to check. */
+void crash_agent(void);
+/* Fork a child that is killed with this process, which fails where that cannot be. */
+pid_t crash_fork(void);
 /* Agent: look at a victim that seems to stand still; where it sleeps, let it die or feed it. */
 void crash_attend_victim(void);
 /* Note a verdict, unless there is one already. */
