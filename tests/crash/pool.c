@@ -36,7 +36,8 @@ static shoal_pool *pool;
 static struct sh_pool_shared *shared;
 static struct ledger *ledger;
 static shoal_future *futures[FUTURES];
-static int count; /* of them */
+static int count;        /* of them */
+static int is_cancelled; /* what of the first job nobody had taken */
 static struct shoal_task worker;
 static struct sh_claim *claim;
 static struct sh_posted posted;
@@ -284,6 +285,38 @@ static void run_and_leave(void)
     leave();
 }
 
+/* Main, whose part this process plays for a moment, cancels what is left. */
+static void cancel_rest(void)
+{
+    CRASH_UNLESS(CRASH_BROKEN, sh_turn_cancel(shared, futures[0]->index) > 0);
+}
+
+static void setup_cancelled(void)
+{
+    setup_map();
+    cancel_rest();
+    is_cancelled = 1;
+}
+
+static void setup_to_cancel(void)
+{
+    setup_map();
+    is_cancelled = 1;
+}
+
+/* It has a chunk of a map of which the rest was cancelled; and has run it. */
+static void prepare_taken_of_cancelled(void)
+{
+    prepare_taken();
+    cancel_rest();
+}
+
+static void prepare_run_of_cancelled(void)
+{
+    prepare_taken_of_cancelled();
+    run();
+}
+
 /* --- a worker that is dead already --- */
 
 static void die_in_item(void)
@@ -372,6 +405,10 @@ static int check_future(int index)
             continue;
         }
         CRASH_EQ(CRASH_TORN, shoal_future_error(future, i, &error), 0);
+        if (r == -ECANCELED) {
+            CRASH_UNLESS(CRASH_TORN, is_cancelled && index == 0 && ledger->runs[index][i] == 0);
+            continue;
+        }
         CRASH_UNLESS(CRASH_TORN, ledger->runs[index][i] <= 1);
         CRASH_UNLESS(CRASH_TORN, r == -ECHILD || r == -EDOM);
         lost += r == -ECHILD;
@@ -534,6 +571,15 @@ static void prepare_cancel(void)
     add(run_small, MAP);
 }
 
+/* Beside a worker that has begun with it. */
+static void prepare_cancel_begun(void)
+{
+    prepare_cancel();
+    come(AGENT);
+    take();
+    run();
+}
+
 static void cancel(void)
 {
     shoal_future_cancel(futures[0]);
@@ -609,6 +655,19 @@ static void check_destroyed(void)
     whole_check();
 }
 
+/* A worker that is still there when main has died in the middle of cancelling can go on to the end. */
+static void check_workers(void)
+{
+    void *body;
+
+    if (sh_object_attach(&ledger->pool, SH_KIND_POOL, &body) == 0) {
+        shared = body;
+        run_all();
+        sh_object_drop(body);
+    }
+    check_destroyed();
+}
+
 static const struct crash_case cases[] = {
     {"arrive", .setup = setup_map, .operation = prepare_worker, .check = check},
     {"take the first chunk", .setup = setup_map, .prepare = prepare_worker, .operation = take, .check = check},
@@ -639,6 +698,12 @@ static const struct crash_case cases[] = {
     {"take an orphan", .setup = setup_orphan, .prepare = prepare_worker, .operation = take, .check = check},
     {"retire a chunk and take an orphan", .setup = setup_orphan, .prepare = prepare_run, .operation = take,
      .check = check},
+    {"take behind what was cancelled", .setup = setup_cancelled, .prepare = prepare_worker, .operation = take,
+     .check = check},
+    {"run a chunk of what was cancelled", .setup = setup_to_cancel, .prepare = prepare_taken_of_cancelled,
+     .operation = run_and_take, .check = check},
+    {"retire the last of a cancelled map", .setup = setup_to_cancel, .prepare = prepare_run_of_cancelled,
+     .operation = take, .check = check},
     {"bury", .setup = setup_dead, .operation = bury_other, .check = check},
     {"bury, a worker waits", .sleepers = 1, .setup = setup_dead_alone, .operation = bury_other, .sleep = sleep_for_work,
      .due = never_due, .rouse = rouse_workers, .check = check},
@@ -652,6 +717,10 @@ static const struct crash_case cases[] = {
     {"submit, more slots", .setup = setup_nothing, .prepare = prepare_main_full, .operation = submit_single,
      .check = check_destroyed},
     {"cancel", .setup = setup_nothing, .prepare = prepare_cancel, .operation = cancel, .check = check_destroyed},
+    {"cancel what a worker has begun", .setup = setup_nothing, .prepare = prepare_cancel_begun, .operation = cancel,
+     .check = check_workers},
+    {"cancel, and workers go on", .setup = setup_nothing, .prepare = prepare_cancel, .operation = cancel,
+     .check = check_workers},
     {"free futures that have ended", .setup = setup_nothing, .prepare = prepare_ended, .operation = free_futures,
      .check = check_destroyed},
     {"free futures that have not", .setup = setup_nothing, .prepare = prepare_to_drop, .operation = free_futures,

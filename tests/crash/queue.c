@@ -332,6 +332,15 @@ static void feed_room(unsigned nth)
     }
 }
 
+/* Room for one message each time. */
+static void feed_places(unsigned nth)
+{
+    if (nth <= BOUND) {
+        CRASH_RETURNS(try_get(WHOLE_LIMIT), (int)nth);
+        ledger->got[ledger->got_count++] = (int)nth;
+    }
+}
+
 static void feed_done(unsigned nth)
 {
     for (int i = 1; nth == 1 && i <= 2; i++) {
@@ -608,6 +617,9 @@ static const struct crash_case cases[] = {
     {"put, full", .setup = setup_full_small, .prepare = prepare, .operation = put, .feed = feed_room, .check = check},
     {"put, in a block, full", .setup = setup_full_large, .prepare = prepare, .operation = put, .feed = feed_room,
      .check = check},
+    {"put, joinable", .setup = setup_joinable, .prepare = prepare, .operation = put, .check = check_joinable},
+    {"put many, full", .setup = setup_full_small, .prepare = prepare, .operation = put_many, .feed = feed_places,
+     .check = check},
     {"put, one waits", .sleepers = 1, .setup = setup_empty_small, .prepare = prepare, .operation = put,
      .sleep = sleep_in_get, .due = due_message, .rouse = rouse_getters, .check = check},
     {"put, in a block, two wait", .sleepers = 2, .setup = setup_empty_large, .prepare = prepare, .operation = put,
@@ -625,12 +637,21 @@ static const struct crash_case cases[] = {
     {"send", .setup = setup_empty_large, .prepare = prepare_loan, .operation = send, .check = check},
     {"send, one waits", .sleepers = 1, .setup = setup_empty_large, .prepare = prepare_loan, .operation = send,
      .sleep = sleep_in_get, .due = due_message, .rouse = rouse_getters, .check = check},
+    {"send, full", .setup = setup_full_large, .prepare = prepare_loan, .operation = send, .feed = feed_room,
+     .check = check},
+    {"send, two wait", .sleepers = 2, .setup = setup_empty_large, .prepare = prepare_loan, .operation = send,
+     .sleep = sleep_in_get, .due = due_message, .rouse = rouse_getters, .check = check},
+    {"give a loan back", .setup = setup_some_large, .prepare = prepare_loan, .operation = release, .check = check},
     {"release", .setup = setup_some_large, .prepare = prepare_received, .operation = release, .check = check},
     {"get", .setup = setup_some_small, .prepare = prepare, .operation = get, .check = check},
     {"get, from a block", .setup = setup_some_large, .prepare = prepare, .operation = get, .check = check},
     {"get, next ring", .setup = setup_ring_behind, .prepare = prepare, .operation = get, .check = check},
     {"get many", .setup = setup_for_many, .prepare = prepare, .operation = get_many, .check = check},
     {"get, empty", .setup = setup_empty_small, .prepare = prepare, .operation = get, .feed = feed_message,
+     .check = check},
+    {"get, from a block, empty", .setup = setup_empty_large, .prepare = prepare, .operation = get, .feed = feed_message,
+     .check = check},
+    {"get many, empty", .setup = setup_empty_small, .prepare = prepare, .operation = get_many, .feed = feed_message,
      .check = check},
     {"get, empty, others come", .late_because = WOKEN_DIES, .modes_left_out = SLOW, .sleepers = 2, .sleepers_last = 1,
      .setup = setup_empty_small, .prepare = prepare, .operation = get, .feed = feed_victims, .sleep = sleep_in_get,
@@ -646,6 +667,12 @@ static const struct crash_case cases[] = {
     {"receive, inline", .setup = setup_some_small, .prepare = prepare, .operation = receive, .check = check},
     {"receive, empty", .setup = setup_empty_large, .prepare = prepare, .operation = receive, .feed = feed_message,
      .check = check},
+    {"receive, inline, empty", .setup = setup_empty_small, .prepare = prepare, .operation = receive,
+     .feed = feed_message, .check = check},
+    {"receive, one waits", .sleepers = 1, .setup = setup_full_large, .prepare = prepare, .operation = receive,
+     .sleep = sleep_in_put, .due = due_room, .rouse = rouse_putters, .check = check},
+    {"receive, inline, two wait", .sleepers = 2, .setup = setup_full_small, .prepare = prepare, .operation = receive,
+     .sleep = sleep_in_put, .due = due_room, .rouse = rouse_putters, .check = check},
     {"get, joinable", .setup = setup_joinable, .prepare = prepare, .operation = get, .check = check_joinable},
     {"task done", .setup = setup_joinable, .prepare = prepare_got, .operation = task_done, .check = check_joinable},
     {"task done, one joins", .sleepers = 1, .setup = setup_joinable, .prepare = prepare_got, .operation = task_done,
