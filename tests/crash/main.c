@@ -17,17 +17,20 @@ struct options {
     bool mode[CRASH_MODE_COUNT];
     const char *only; /* cases whose name contains this; NULL: all */
     uint64_t at;
-    bool list;
+    bool list, lines;
 };
 
 static int usage(const char *program)
 {
-    fprintf(stderr,
-            "usage: %s [--modes MODE,...] [--case TEXT] [--at POINT] [--all] [--list]\n"
-            "Kills a process at every point of each operation; modes: instruction, state, asleep, trace, point\n"
-            "(default " MODES_DEFAULT "). --case: only operations with TEXT in their name; --at: only this point;\n"
-            "--all: leave no instruction out, however often a loop comes by.\n",
-            program);
+    fprintf(
+        stderr,
+        "usage: %s [--modes MODE,...] [--case TEXT] [--at POINT] [--all] [--steps N] [--lines] [--list]\n"
+        "Kills a process at every point of each operation; modes: instruction, state, asleep, trace, point\n"
+        "(default " MODES_DEFAULT "). --case: only operations with TEXT in their name; --at: only this point;\n"
+        "--all: leave no instruction out, however often a loop comes by; --steps: with ptrace, leave points out, "
+        "evenly,\n"
+        "so that an operation takes N steps in all; --lines: print results as lines of fields, with tabs between.\n",
+        program);
     return 2;
 }
 
@@ -58,8 +61,12 @@ static bool parse(int argc, char **argv, struct options *options)
             options->list = true;
         } else if (strcmp(argv[i], "--all") == 0) {
             crash_limits.turns = crash_limits.steps = 0;
+        } else if (strcmp(argv[i], "--lines") == 0) {
+            options->lines = true;
         } else if (i + 1 == argc) {
             return false;
+        } else if (strcmp(argv[i], "--steps") == 0) {
+            crash_limits.steps = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--modes") == 0) {
             if (!parse_modes(argv[++i], options->mode))
                 return false;
@@ -99,6 +106,18 @@ static void print_result(const struct crash_case *test, enum crash_mode mode, co
         printf("    %" PRIu64 " points were not come by again\n", result->missed);
 }
 
+/* For programs: operation, mode, instructions, points, stuck, torn, leaked, late, broken, worst wake in ns, and why it
+ * may be late. */
+static void print_line(const struct crash_case *test, enum crash_mode mode, const struct crash_result *result)
+{
+    printf("sweep\t%s\t%s\t%" PRIu64 "\t%" PRIu64, test->name, crash_mode_name(mode), result->instructions,
+           result->points);
+    printf("\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64, result->verdicts[CRASH_STUCK],
+           result->verdicts[CRASH_TORN], result->verdicts[CRASH_LEAKED], result->late, result->verdicts[CRASH_BROKEN]);
+    printf("\t%" PRId64 "\t%s\n", test->sleepers ? result->worst_wake : 0,
+           result->late && test->late_because ? test->late_because : "");
+}
+
 /* How far the program was moved when it was loaded: the first object that the loader tells of is the program. */
 static int note_base(struct dl_phdr_info *info, size_t size, void *base)
 {
@@ -131,7 +150,7 @@ int crash_main(int argc, char **argv, const struct crash_case *cases, size_t cou
     if (!parse(argc, argv, &options))
         return usage(argv[0]);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (!options.list)
+    if (!options.list && !options.lines)
         printf("%-36s %-11s %6s %6s %5s %5s %6s %5s %8s %7s\n", "operation", "mode", "instr", "points", "stuck", "torn",
                "leaked", "late", "wake ms", "s");
     for (size_t i = 0; i < count; i++) {
@@ -146,13 +165,16 @@ int crash_main(int argc, char **argv, const struct crash_case *cases, size_t cou
             crash_sweep(&cases[i], mode, options.at, &result);
             if (mode == CRASH_ASLEEP && result.points == 0 && !result.failed)
                 continue; /* it never sleeps */
-            print_result(&cases[i], mode, &result);
-            if (result.failed)
+            if (options.lines)
+                print_line(&cases[i], mode, &result);
+            else
+                print_result(&cases[i], mode, &result);
+            if (result.failed && !options.lines)
                 print_failure(argv[0], &cases[i], mode, &result);
             *(result.failed ? &failed : &passed) += 1;
         }
     }
-    if (!options.list)
+    if (!options.list && !options.lines)
         printf("%u passed, %u failed\n", passed, failed);
     return failed ? 1 : 0;
 }

@@ -115,7 +115,7 @@ void watch_describe(pid_t pid, char *text, size_t size)
     struct place places[16];
     char line[256];
 
-    snprintf(text, size, "%d sleeps on", (int)pid);
+    snprintf(text, size, "%d sleeps on (seen by %d)", (int)pid, (int)getpid());
     if (!read_proc(pid, "syscall", line, sizeof line) ||
         sscanf(line, "%lu %lx %lx %lx", &call, &arguments[0], &arguments[1], &arguments[2]) != 4)
         return;
