@@ -162,6 +162,8 @@ int sh_arena_enter_as(uint32_t expected)
     if (r == 0 && !sh_member_is_attached())
         r = attach(expected);
     pthread_mutex_unlock(&mutex);
+    if (r == 0 && sh_member_is_crowded())
+        sh_reclaim_wait();
     return r;
 }
 

@@ -14,6 +14,7 @@
 #define MARK_DIED 0x40000000u
 #define MARK_WAITERS 0x80000000u
 #define LIFE_ID 0x3fffffffu
+#define SPARE_SLOTS 32
 
 struct sh_member_self sh_member_self;
 
@@ -30,7 +31,7 @@ static uint32_t next_tag(uint32_t slot, uint32_t last)
     return ((generation << SH_SLOT_BITS) & ((1u << SH_TAG_BITS) - 1)) | (slot + 1);
 }
 
-/* Take a free slot. The arena's word is held. */
+/* Take the lowest free slot. The arena's word is held. */
 static struct sh_member *take_slot(uint32_t *ret_tag)
 {
     struct sh_arena_shared *shared = sh_arena.shared;
@@ -68,15 +69,6 @@ static int reserve_slot(uint32_t *ret_tag)
     return slot ? 0 : -ENOSPC;
 }
 
-static int find_slot(uint32_t *ret_tag)
-{
-    int r = reserve_slot(ret_tag);
-
-    if (r == -ENOSPC && sh_reclaim_wait() > 0)
-        r = reserve_slot(ret_tag);
-    return r;
-}
-
 /* Live in a slot that is COMING. */
 static int begin_life(uint32_t tag)
 {
@@ -98,9 +90,24 @@ static int begin_life(uint32_t tag)
 int sh_member_attach(void)
 {
     uint32_t tag;
-    int r = find_slot(&tag);
+    int r = reserve_slot(&tag); /* without burying the dead for it: who buries is a member itself */
 
     return r < 0 ? r : begin_life(tag);
+}
+
+int sh_member_is_crowded(void)
+{
+    return sh_member_slot(sh_member_tag()) >= SH_MEMBERS_MAX - SPARE_SLOTS;
+}
+
+/* A slot for a child, if need be that of one who is dead. */
+static int find_slot(uint32_t *ret_tag)
+{
+    int r = reserve_slot(ret_tag);
+
+    if (r == -ENOSPC && sh_reclaim_wait() > 0)
+        r = reserve_slot(ret_tag);
+    return r;
 }
 
 int sh_member_expect(uint32_t *ret_tag)
@@ -159,7 +166,7 @@ void sh_member_adopt(void)
         sh_add_relaxed(&slot->lives, 1);
 }
 
-/* A slot in doubt: ask the system. */
+/* A slot in doubt: ask the system. A process that has become another program by exec is alive, but no member. */
 static int is_process_gone(struct sh_member *slot, uint32_t tag)
 {
     pid_t pid = sh_load_relaxed(&slot->pid);
@@ -167,7 +174,7 @@ static int is_process_gone(struct sh_member *slot, uint32_t tag)
 
     if (sh_load_acquire(&slot->tag) != tag)
         return 1;
-    return !sh_identity_is_alive(pid, start);
+    return !sh_identity_is_alive(pid, start) || !sh_identity_maps(pid, sh_arena.fd);
 }
 
 int sh_member_is_dead(uint32_t tag)

@@ -6,7 +6,8 @@
  * Life. Each member's thread that attached holds the slot's life mutex until the process ends; when it dies the kernel
  * marks the mutex's word, and that mark is seen by one load. A thread's end looks the same, so the mark is only a
  * reason to look closer (by pid and start time), and a member whose attaching thread has ended is adopted by the next
- * of its threads that comes along. */
+ * of its threads that comes along. So does an exec, after which the process is there, but maps the arena no longer: it
+ * counts as dead. */
 #ifndef SH_ARENA_MEMBER_H
 #define SH_ARENA_MEMBER_H
 
@@ -62,8 +63,12 @@ static inline uint32_t sh_member_slot(uint32_t tag)
     return (tag & SH_SLOT_MASK) - 1;
 }
 
-/* Attach this process: find a slot, take its life. -ENOSPC where all slots are taken by the living. */
+/* Attach this process: find a slot, take its life. -ENOSPC where all slots are taken: by the living, or also by the
+ * dead where nobody that could bury them came along. */
 int sh_member_attach(void);
+
+/* Whether this process's slot is one of the last, so that it is time to bury the dead, now that it can. */
+int sh_member_is_crowded(void);
 
 /* A child that is to be a member from its first instant: its parent takes a slot for it before it forks, attached to
  * all that the parent has handles of, and the child takes the slot over. Until then the slot is the parent's: it goes

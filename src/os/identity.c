@@ -5,6 +5,7 @@
 #include "os/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* The state letter and the start time out of /proc/PID/stat, whose second field may hold spaces and brackets. */
@@ -80,6 +82,54 @@ int sh_identity_is_alive(pid_t pid, uint64_t start)
     if (ended < 0 && (state == 'Z' || state == 'X'))
         return 0;
     return start == 0 || now == start;
+}
+
+/* Whether the process has this very file open by the same number, as it does where both have it from an ancestor. */
+static int has_open(pid_t pid, int fd, const struct stat *file)
+{
+    char path[64];
+    struct stat status;
+
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    return stat(path, &status) == 0 && status.st_dev == file->st_dev && status.st_ino == file->st_ino;
+}
+
+/* Whether a text is found in a file of any size: 1, 0, or negative where the file cannot be read. */
+static int find_in_file(const char *path, const char *text)
+{
+    char buffer[4096];
+    size_t length = strlen(text), kept = 0;
+    int found = 0;
+    ssize_t r = 1;
+
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    while (r > 0 && !found) {
+        do
+            r = read(fd, buffer + kept, sizeof buffer - kept);
+        while (r < 0 && errno == EINTR);
+        size_t end = kept + (r > 0 ? (size_t)r : 0);
+        found = memmem(buffer, end, text, length) != NULL;
+        kept = end < length ? end : length - 1; /* what may be the text's beginning */
+        memmove(buffer, buffer + end - kept, kept);
+    }
+    close(fd);
+    return r < 0 ? -EIO : found;
+}
+
+int sh_identity_maps(pid_t pid, int fd)
+{
+    char path[64], text[64];
+    struct stat file;
+
+    if (fstat(fd, &file) < 0)
+        return 1;
+    if (has_open(pid, fd, &file))
+        return 1;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    snprintf(text, sizeof text, " %02x:%02x %ju ", major(file.st_dev), minor(file.st_dev), (uintmax_t)file.st_ino);
+    return find_in_file(path, text) != 0;
 }
 
 uint64_t sh_identity_namespace(void)

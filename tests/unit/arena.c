@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include <shoal/arena.h>
+#include <shoal/pipe.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -227,6 +228,84 @@ TEST(a_process_outlives_the_thread_that_attached_it)
     CHECK_EQ(status, 0);
     sh_member_adopt();
     CHECK_EQ(sh_load_relaxed(sh_mutex_word(&sh_member_self.slot->life)) & SH_WORD_ID, gettid());
+}
+
+/* Nobody that lives looks after the dead here, so who comes when they have all but filled the table buries them. */
+TEST_WITHIN(60, a_table_full_of_the_dead_lets_others_in)
+{
+    uint32_t most = 0;
+    pid_t child;
+
+    CHECK_OK(sh_arena_enter());
+    for (int i = 0; i < SH_MEMBERS_MAX + 100; i++) {
+        CHILD(child) {
+            shoal_pipe *first, *second; /* their burial attaches to queues, and destroys them */
+            CHECK_OK(sh_arena_enter());
+            if (i == 0)
+                CHECK_OK(shoal_pipe_open(0, &first, &second));
+        }
+        CHECK_EXITS(child, 0);
+        most = sh_max(most, sh_member_count());
+    }
+    CHECK_GT(most, SH_MEMBERS_MAX - 100);
+    CHECK_GE(stats().deaths, SH_MEMBERS_MAX - 100);
+    sh_reclaim_wait();
+    CHECK_EQ(sh_member_count(), 1);
+    CHECK_EQ(stats().objects, 0);
+    check_arena();
+}
+
+TEST(who_has_become_another_program_is_no_member)
+{
+    int ends[2];
+    pid_t child;
+
+    CHECK_OK(sh_arena_enter());
+    uint64_t before = stats().blocks;
+    CHECK_SYS(pipe(ends));
+    CHILD(child) {
+        CHECK_OK(sh_arena_enter());
+        alloc(100);
+        uint32_t tag = sh_member_tag();
+        CHECK_EQ(write(ends[1], &tag, sizeof tag), sizeof tag);
+        execlp("sleep", "sleep", "1000", (char *)NULL);
+    }
+    uint32_t tag;
+    CHECK_EQ(read(ends[0], &tag, sizeof tag), sizeof tag);
+    AWAIT(sh_member_is_dead(tag));
+    CHECK(test_is_alive(child));
+    CHECK_EQ(sh_reclaim_dead(), 1);
+    CHECK_EQ(stats().blocks, before);
+    CHECK_SYS(kill(child, SIGKILL));
+    CHECK_KILLED(child, SIGKILL);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(who_has_closed_the_arenas_descriptor_is_a_member_still)
+{
+    int ends[2];
+    pid_t child;
+
+    CHECK_OK(sh_arena_enter());
+    CHECK_SYS(pipe(ends));
+    CHILD(child) {
+        pthread_t thread;
+        CHECK_EQ(pthread_create(&thread, NULL, attach_in_thread, NULL), 0);
+        pthread_join(thread, NULL);
+        close(sh_arena.fd);
+        uint32_t tag = sh_member_tag();
+        CHECK_EQ(write(ends[1], &tag, sizeof tag), sizeof tag);
+        pause();
+    }
+    uint32_t tag;
+    CHECK_EQ(read(ends[0], &tag, sizeof tag), sizeof tag);
+    CHECK(!sh_member_is_dead(tag));
+    CHECK_SYS(kill(child, SIGKILL));
+    CHECK_KILLED(child, SIGKILL);
+    CHECK(sh_member_is_dead(tag));
+    close(ends[0]);
+    close(ends[1]);
 }
 
 TEST(any_offset_is_looked_up_without_harm)

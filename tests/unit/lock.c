@@ -304,6 +304,29 @@ TEST(the_next_owner_is_told_that_the_last_one_died)
     board_unmap(board);
 }
 
+TEST(the_next_owner_is_told_that_the_last_one_became_another_program)
+{
+    shoal_lock *lock = open_lock(0);
+    struct board *board = board_map();
+    pid_t pid;
+
+    CHILD(pid) {
+        CHECK_OK(shoal_lock_acquire(lock, 0));
+        board->step = 1;
+        AWAIT(board->step == 2);
+        execlp("sleep", "sleep", "1000", (char *)NULL);
+    }
+    AWAIT(board->step == 1);
+    CHECK_RETURN(shoal_lock_acquire(lock, SHOAL_MILLISECONDS(10)), -ETIMEDOUT);
+    board->step = 2;
+    CHECK_EQ(shoal_lock_acquire(lock, SHOAL_SECONDS(10)), SHOAL_OWNER_DIED);
+    CHECK(test_is_alive(pid));
+    CHECK_OK(shoal_lock_release(lock));
+    kill_child(pid);
+    close_lock(lock);
+    board_unmap(board);
+}
+
 TEST(a_lock_of_a_dead_owner_that_was_buried_says_so_too)
 {
     struct board *board = board_map();
