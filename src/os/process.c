@@ -275,7 +275,7 @@ void sh_process_flush(void)
 
 void sh_process_exit(int code)
 {
-    fflush(NULL);
+    sh_process_flush();
     _exit(code);
 }
 

@@ -56,8 +56,9 @@ void sh_process_heed_interrupt(void);
 /* Write out what stdio holds of stdout and stderr: before a fork, so that it is not written twice. */
 void sh_process_flush(void);
 
-/* End this process: write out all of stdio, and go without running what was registered with atexit, which in a forked
- * child is its parent's. */
+/* End this process: write out stdout and stderr, and go without running what was registered with atexit, which in a
+ * forked child is its parent's. So may be what stdio holds of other files, and to write out those of the parent before
+ * a fork could take for ever: a thread that waits for input holds its file's lock. */
 void sh_process_exit(int code) __attribute__((noreturn));
 
 /* End this process and nothing else: what stdio holds was copied from its parent, and is the parent's to write. */

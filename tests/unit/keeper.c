@@ -32,6 +32,9 @@ static int die(shoal_task *task)
         abort();
     case 7:
         pthread_exit(NULL);
+    case 8:
+        execlp("sh", "sh", "-c", "exit 5", (char *)NULL);
+        break;
     default:
         break;
     }
@@ -41,7 +44,7 @@ static int die(shoal_task *task)
 static const struct {
     int signal, code;
     const char *words;
-} ends[8] = {
+} ends[9] = {
     [1] = {SIGKILL, 0, "was killed by SIGKILL (signal 9)"},
     [2] = {SIGSEGV, 0, "was killed by SIGSEGV (signal 11)"},
     [3] = {0, 3, "exited with code 3"},
@@ -49,6 +52,7 @@ static const struct {
     [5] = {0, 0, "exited with code 0"},
     [6] = {SIGABRT, 0, "was killed by SIGABRT (signal 6)"},
     [7] = {0, 0, "exited with code 0"},
+    [8] = {0, 5, "exited with code 5"},
 };
 
 static void check_error(const struct shoal_task_error *error, int how, uint64_t item)
@@ -74,7 +78,7 @@ TEST(a_worker_that_dies_in_apply_costs_that_task_and_says_how)
     shoal_pool *pool = open_pool(2);
     struct shoal_pool_stats stats;
 
-    for (int how = 1; how <= 7; how++) {
+    for (int how = 1; how <= 8; how++) {
         struct shoal_task_error error;
         shoal_future *future = submit(pool, die, how);
         int x;
@@ -85,7 +89,7 @@ TEST(a_worker_that_dies_in_apply_costs_that_task_and_says_how)
     }
     await_full(pool);
     CHECK_OK(shoal_pool_stats(pool, &stats));
-    CHECK_EQ(stats.deaths, 7);
+    CHECK_EQ(stats.deaths, 8);
     CHECK_EQ(stats.lost, 7);
     CHECK_EQ(stats.completed, 7);
     end_pool(pool);

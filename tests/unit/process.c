@@ -56,6 +56,30 @@ TEST(exit_codes_and_signals_are_told_apart)
     }
 }
 
+static int print_to_file(void *argument, size_t size)
+{
+    (void)size;
+    FILE *file = *(FILE **)argument;
+    return fprintf(file, "child\n") < 0 || fclose(file) < 0;
+}
+
+TEST(what_stdio_holds_of_the_parents_files_is_not_written_twice)
+{
+    FILE *file = tmpfile(), *shared = tmpfile();
+    char text[20] = "";
+
+    CHECK(file && shared);
+    fprintf(file, "once");
+    CHECK_ENDS(start(SHOAL_START_FORK, 0, return_byte, "", 1), 0, 0);
+    rewind(file);
+    CHECK_EQ(fread(text, 1, sizeof text, file), 4);
+    CHECK_ENDS(start(SHOAL_START_FORK, 0, print_to_file, &shared, sizeof(FILE *)), 0, 0);
+    rewind(shared);
+    CHECK_EQ(fread(text, 1, sizeof text, shared), 6);
+    fclose(file);
+    fclose(shared);
+}
+
 TEST(join_waits_as_long_as_it_is_told_and_no_longer)
 {
     enum shoal_start how;
