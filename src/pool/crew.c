@@ -160,9 +160,19 @@ void sh_crew_attend(shoal_pool *pool)
     pthread_mutex_unlock(&crew->mutex);
 }
 
+/* A keeper that somebody has stopped goes on: an end of the pool waits for it. */
+static void wake_keeper(struct sh_crew *crew)
+{
+    pthread_mutex_lock(&crew->mutex);
+    if (crew->keeper_pidfd >= 0)
+        sh_process_signal(crew->keeper_pidfd, SIGCONT);
+    pthread_mutex_unlock(&crew->mutex);
+}
+
 void sh_crew_ring(shoal_pool *pool)
 {
     sh_bell_ring(sh_identity_pid(), pool->crew->bell);
+    wake_keeper(pool->crew);
     sh_crew_attend(pool);
 }
 

@@ -2,18 +2,12 @@
 #include "pool/wait.h"
 
 #include "os/clock.h"
-#include "os/cpu.h"
+#include "os/spin.h"
 #include "pool/crew.h"
 #include "pool/table.h"
 #include "pool/turn.h"
 
 #include <errno.h>
-
-/* How long to spin, in nanoseconds, where tasks were last seen to end on another CPU: a little longer than it takes the
- * kernel to put this thread to sleep and wake it again. On the same CPU spinning would only keep the worker from
- * running. */
-#define SPIN_TIME 15000
-#define SPIN_LOOKS 32 /* looks between two looks at the clock */
 
 /* --- jobs that main wants to see --- */
 
@@ -132,22 +126,16 @@ static int start(struct sh_wait *wait)
 
 static int spin(shoal_pool *pool, sh_wait_condition *holds, const void *context)
 {
-    int64_t end = 0;
+    struct sh_spin spin = {0};
 
-    for (;;) {
-        if (sh_load_relaxed(&pool->finisher_cpu) == sh_cpu_current())
-            return 0;
-        for (int i = 0; i < SPIN_LOOKS; i++) {
+    while (sh_spin_goes_on(&spin, sh_load_relaxed(&pool->finisher_cpu))) {
+        for (int i = 0; i < SH_SPIN_LOOKS; i++) {
             if (holds(pool, context))
                 return 1;
             sh_pause();
         }
-        int64_t now = sh_clock_now();
-        if (end == 0)
-            end = now + SPIN_TIME;
-        else if (now >= end)
-            return 0;
     }
+    return 0;
 }
 
 static int is_anything_due(shoal_pool *pool)

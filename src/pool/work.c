@@ -2,18 +2,15 @@
 #include "pool/work.h"
 
 #include "os/clock.h"
-#include "os/cpu.h"
 #include "os/identity.h"
 #include "os/process.h"
+#include "os/spin.h"
 #include "pool/names.h"
 #include "pool/run.h"
 #include "pool/turn.h"
 #include "process/child.h"
 
 #include <errno.h>
-
-#define SPIN_TIME 15000 /* as main's in wait.c */
-#define SPIN_LOOKS 32
 
 static int is_over(struct sh_pool_shared *pool)
 {
@@ -27,19 +24,14 @@ static void spin(struct sh_pool_shared *pool, struct sh_posted *posted)
 {
     uint32_t cancellations = sh_load_acquire(&pool->cancellations), submitter_cpu = posted->submitter_cpu;
     uint64_t number = sh_load_acquire(&pool->exhausted) + 1;
-    int64_t end = 0;
+    struct sh_spin spin = {0};
 
-    while (submitter_cpu != sh_cpu_current()) {
-        for (int i = 0; i < SPIN_LOOKS; i++) {
+    while (sh_spin_goes_on(&spin, submitter_cpu)) {
+        for (int i = 0; i < SH_SPIN_LOOKS; i++) {
             if (sh_post_read(pool, number, cancellations, posted))
                 return;
             sh_pause();
         }
-        int64_t now = sh_clock_now();
-        if (end == 0)
-            end = now + SPIN_TIME;
-        else if (now >= end)
-            return;
         if (sh_load_relaxed(&pool->exhausted) + 1 != number || sh_load_relaxed(&pool->orphans))
             return;
     }

@@ -3,17 +3,11 @@
 
 #include "base/crash.h"
 #include "os/clock.h"
-#include "os/cpu.h"
+#include "os/spin.h"
 #include "queue/poll.h"
 #include "queue/side.h"
 
 #include <errno.h>
-
-/* How long to spin, in nanoseconds, where the other side was last seen on another CPU: a little longer than it takes
- * the kernel to put this process to sleep and wake it again, so spinning costs at most twice what sleeping would. On
- * the same CPU spinning would only keep the other side from running. */
-#define SPIN_TIME 15000
-#define SPIN_LOOKS 32 /* looks between two looks at the clock */
 
 typedef int condition(struct sh_queue_shared *queue, uint64_t size);
 
@@ -39,14 +33,12 @@ static int spin(struct sh_queue_shared *queue, condition *holds, uint64_t size, 
                 _Atomic int32_t *shared_lag)
 {
     int32_t lag = sh_load_relaxed(shared_lag);
-    int64_t end = 0;
+    struct sh_spin spin = {0};
 
-    for (;;) {
-        if (sh_load_relaxed(other_cpu) == sh_cpu_current())
-            return 0;
-        for (int32_t i = 0; end == 0 && i < lag; i++)
+    while (sh_spin_goes_on(&spin, sh_load_relaxed(other_cpu))) {
+        for (int32_t i = 0; spin.rounds == 1 && i < lag; i++)
             sh_pause();
-        for (int i = 0; i < SPIN_LOOKS; i++) {
+        for (int i = 0; i < SH_SPIN_LOOKS; i++) {
             int found = holds(queue, size);
             if (found) {
                 sh_store_relaxed(shared_lag, next_lag(lag, found));
@@ -54,12 +46,8 @@ static int spin(struct sh_queue_shared *queue, condition *holds, uint64_t size, 
             }
             sh_pause();
         }
-        int64_t now = sh_clock_now();
-        if (end == 0)
-            end = now + SPIN_TIME;
-        else if (now >= end)
-            return 0;
     }
+    return 0;
 }
 
 static int start(struct sh_queue_wait *wait)

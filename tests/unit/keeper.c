@@ -501,6 +501,24 @@ TEST(a_child_that_a_task_forks_is_no_worker)
     end_pool(pool);
 }
 
+TEST(a_keeper_that_is_stopped_does_not_hold_up_the_end)
+{
+    int x;
+
+    for (int i = 0; i < 2; i++) {
+        shoal_pool *pool = open_pool(2);
+        await_full(pool);
+        CHECK_SYS(kill(pool->crew->keeper_pid, SIGSTOP));
+        shoal_future *future = submit(pool, square, 7);
+        CHECK_EQ(shoal_future_get(future, 0, &x, sizeof x, SHOAL_FOREVER), sizeof x);
+        shoal_future_free(future);
+        if (i)
+            CHECK_OK(shoal_pool_close(pool));
+        shoal_pool_free(pool);
+    }
+    CHECK_EQ(blocks_in_use(), 0);
+}
+
 TEST(a_worker_that_is_stopped_holds_up_nobody_else)
 {
     shoal_pool *pool = open_pool(2);
