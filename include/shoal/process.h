@@ -68,9 +68,10 @@ SHOAL_API int shoal_process_set_start(enum shoal_start start);
 /* Start function(argument) in a child; options may be NULL. The child ends with what function returns, having written
  * out stdout and stderr (it closes other files that it has written itself), without running what was registered with
  * atexit. From its start it holds the objects that this process has handles of (by fork), or that refs at any place in
- * argument name (else). A negative return means that function has not run and will not: -ENOENT where the way to start needs a name and function has none, here or in the program
- * started again; -EPERM from a daemon, or without shoal_main; -EAGAIN or -ENOSPC where there are too many processes;
- * -EMFILE, -ENFILE; -ECHILD where the program started again ended before it reached shoal_main; -ENOMEM. */
+ * argument name (else). A negative return means that function has not run and will not: -ENOENT where the way to start
+ * needs a name and function has none, here or in the program started again; -EPERM from a daemon, or without
+ * shoal_main; -EAGAIN or -ENOSPC where there are too many processes; -EMFILE, -ENFILE; -ECHILD where the program
+ * started again ended before it reached shoal_main; -ENOMEM. */
 SHOAL_API int shoal_process_start(const struct shoal_process_options *options, shoal_process_function *function,
                                   const void *argument, size_t size, shoal_process **ret_process);
 

@@ -12,8 +12,8 @@ uint64_t sh_identity_start(pid_t pid);
  * dead, reaped or not. */
 int sh_identity_is_alive(pid_t pid, uint64_t start);
 
-/* Whether the process maps the file that this process has open as fd, which it does no longer when it has become another
- * program by exec; 1 too where that cannot be told. */
+/* Whether the process maps the file that this process has open as fd, which it does no longer when it has become
+ * another program by exec; 1 too where that cannot be told. */
 int sh_identity_maps(pid_t pid, int fd);
 
 /* A number that is the same for processes whose pids mean the same. */
