@@ -50,7 +50,8 @@ static int module_exec(PyObject *module)
         return -1;
     if (shpy_connection_add(module, state) < 0 || shpy_lock_add(module, state) < 0 ||
         shpy_event_add(module, state) < 0 || shpy_semaphore_add(module, state) < 0 ||
-        shpy_condition_add(module, state) < 0 || shpy_barrier_add(module, state) < 0)
+        shpy_condition_add(module, state) < 0 || shpy_barrier_add(module, state) < 0 ||
+        shpy_memory_add(module, state) < 0 || shpy_synchronized_add(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "version", shoal_version());
 }
@@ -66,6 +67,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->barrier_type);
     Py_VISIT(state->condition_type);
     Py_VISIT(state->semaphore_type);
+    Py_VISIT(state->memory_type);
+    Py_VISIT(state->synchronized_type);
+    Py_VISIT(state->attribute_type);
     Py_VISIT(state->sink_type);
     Py_VISIT(state->registry_type);
     Py_VISIT(state->block_type);
@@ -91,6 +95,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->barrier_type);
     Py_CLEAR(state->condition_type);
     Py_CLEAR(state->semaphore_type);
+    Py_CLEAR(state->memory_type);
+    Py_CLEAR(state->synchronized_type);
+    Py_CLEAR(state->attribute_type);
     Py_CLEAR(state->sink_type);
     Py_CLEAR(state->registry_type);
     Py_CLEAR(state->block_type);

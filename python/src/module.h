@@ -37,6 +37,9 @@ struct shpy_state {
     PyTypeObject *barrier_type;
     PyTypeObject *condition_type;
     PyTypeObject *semaphore_type;
+    PyTypeObject *memory_type;
+    PyTypeObject *synchronized_type;
+    PyTypeObject *attribute_type;
     PyTypeObject *sink_type;
     PyTypeObject *registry_type;
     PyTypeObject *block_type;
@@ -96,6 +99,8 @@ int shpy_event_add(PyObject *module, struct shpy_state *state);
 int shpy_condition_add(PyObject *module, struct shpy_state *state);
 int shpy_barrier_add(PyObject *module, struct shpy_state *state);
 int shpy_semaphore_add(PyObject *module, struct shpy_state *state);
+int shpy_memory_add(PyObject *module, struct shpy_state *state);
+int shpy_synchronized_add(PyObject *module, struct shpy_state *state);
 /* The core's lock inside a Lock or RLock; NULL where the object is neither. */
 shoal_lock *shpy_lock_in(struct shpy_state *state, PyObject *object);
 extern PyMethodDef shpy_family_methods[];

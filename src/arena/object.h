@@ -28,6 +28,7 @@ enum sh_kind {
     SH_KIND_PIPE,
     SH_KIND_POOL,
     SH_KIND_FUTURE,
+    SH_KIND_MEMORY,
     SH_KIND_COUNT,
 };
 
