@@ -1,6 +1,5 @@
 /* barrier.c - the base of Barrier. */
 #include "module.h"
-#include "os/clock.h"
 
 #include <errno.h>
 
@@ -70,27 +69,21 @@ static PyObject *barrier_ref(PyObject *object, PyObject *unused)
     return r < 0 ? shpy_error_raise(r, "this barrier has no name") : shpy_ref_write(&ref);
 }
 
-/* One wait is one party's, and its timeout breaks the barrier: so it is not cut into slices. */
+static int wait_call(void *barrier, int64_t timeout)
+{
+    return shoal_barrier_wait(barrier, timeout);
+}
+
 static PyObject *barrier_wait(PyObject *object, PyObject *timeout_object)
 {
     struct barrier *barrier = (struct barrier *)object;
     int64_t timeout;
-    int r;
 
     if (shpy_wait_parse(NULL, timeout_object, &timeout) < 0)
         return NULL;
-    int64_t deadline = timeout == SHOAL_FOREVER ? SH_DEADLINE_NEVER : sh_clock_deadline(timeout);
-    for (;;) {
-        Py_BEGIN_ALLOW_THREADS;
-        r = shoal_barrier_wait(barrier->barrier, timeout);
-        Py_END_ALLOW_THREADS;
-        if (r != -EINTR)
-            break;
-        if (PyErr_CheckSignals() < 0)
-            return NULL;
-        if (deadline != SH_DEADLINE_NEVER)
-            timeout = deadline > sh_clock_now() ? deadline - sh_clock_now() : 0;
-    }
+    int r = shpy_wait_whole(wait_call, barrier->barrier, timeout);
+    if (r == -EINTR)
+        return NULL;
     if (r == -EPIPE || r == -ETIMEDOUT || r == -EAGAIN || r == -ECANCELED) {
         PyErr_SetNone(barrier->state->broken_barrier);
         return NULL;

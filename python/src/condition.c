@@ -1,6 +1,5 @@
 /* condition.c - the base of Condition. */
 #include "module.h"
-#include "os/clock.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -111,21 +110,11 @@ static int check_held(struct condition *condition, const char *text)
     return -1;
 }
 
-/* One wait is one place in the order of those who wait, so it is not cut into slices. */
-static int wait_once(struct condition *condition, int64_t timeout)
+static int wait_call(void *context, int64_t timeout)
 {
-    int64_t deadline = timeout == SHOAL_FOREVER ? SH_DEADLINE_NEVER : sh_clock_deadline(timeout);
-    int r;
+    struct condition *condition = context;
 
-    for (;;) {
-        Py_BEGIN_ALLOW_THREADS;
-        r = shoal_condition_wait(condition->condition, condition->lock, timeout);
-        Py_END_ALLOW_THREADS;
-        if (r != -EINTR || PyErr_CheckSignals() < 0)
-            return r;
-        if (deadline != SH_DEADLINE_NEVER)
-            timeout = deadline > sh_clock_now() ? deadline - sh_clock_now() : 0;
-    }
+    return shoal_condition_wait(condition->condition, condition->lock, timeout);
 }
 
 static PyObject *condition_wait(PyObject *object, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -139,7 +128,7 @@ static PyObject *condition_wait(PyObject *object, PyObject *const *args, Py_ssiz
         shpy_wait_parse(NULL, value, &timeout) < 0 ||
         check_held(condition, "must acquire() condition before using wait()") < 0)
         return NULL;
-    int r = wait_once(condition, timeout);
+    int r = shpy_wait_whole(wait_call, condition, timeout);
     if (r == -EINTR)
         return NULL;
     if (r < 0 && r != -EAGAIN && r != -ETIMEDOUT)

@@ -74,6 +74,9 @@ int shpy_wait_parse(PyObject *block, PyObject *timeout, int64_t *ret_timeout);
 typedef int shpy_wait_call(void *context, int64_t timeout);
 int shpy_wait(shpy_wait_call *call, void *context, int64_t timeout);
 
+/* The same for what cannot be cut into slices, since it has a place among others who wait. `call` is one of sync/. */
+int shpy_wait_whole(shpy_wait_call *call, void *context, int64_t timeout);
+
 /* Split the arguments of a method (names, in order) into values: NULL where one is not given. -1 with an exception. */
 int shpy_arguments(const char *function, const char *const *names, Py_ssize_t count, PyObject *const *args,
                    Py_ssize_t nargs, PyObject *kwnames, PyObject **ret_values);

@@ -1,6 +1,7 @@
 /* wait.c - waiting with Python's manners: without the interpreter's lock, and running signal handlers. */
 #include "module.h"
 #include "os/clock.h"
+#include "sync/watch.h"
 
 #include <errno.h>
 #include <math.h>
@@ -62,6 +63,37 @@ int shpy_wait(shpy_wait_call *call, void *context, int64_t timeout)
                 return -ETIMEDOUT;
         }
     }
+}
+
+/* A wait that goes on while handlers run. */
+struct whole_wait {
+    PyThreadState *thread;
+    int has_raised;
+};
+
+static int run_handlers(void *argument)
+{
+    struct whole_wait *wait = argument;
+
+    if (!wait->has_raised) {
+        PyEval_RestoreThread(wait->thread);
+        wait->has_raised = PyErr_CheckSignals() < 0;
+        wait->thread = PyEval_SaveThread();
+    }
+    return wait->has_raised;
+}
+
+int shpy_wait_whole(shpy_wait_call *call, void *context, int64_t timeout)
+{
+    struct whole_wait wait = {0};
+    struct sh_watch_guard guard = {run_handlers, &wait};
+
+    wait.thread = PyEval_SaveThread();
+    const struct sh_watch_guard *before = sh_watch_set_guard(&guard);
+    int r = call(context, timeout);
+    sh_watch_set_guard(before);
+    PyEval_RestoreThread(wait.thread);
+    return wait.has_raised ? -EINTR : r;
 }
 
 int shpy_arguments(const char *function, const char *const *names, Py_ssize_t count, PyObject *const *args,

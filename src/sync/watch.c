@@ -86,6 +86,27 @@ static void note_wake(struct sh_watch *watch)
     watch->suspicion = SUSPICIOUS_NAPS;
 }
 
+static _Thread_local const struct sh_watch_guard *thread_guard;
+
+const struct sh_watch_guard *sh_watch_set_guard(const struct sh_watch_guard *guard)
+{
+    const struct sh_watch_guard *before = thread_guard;
+
+    thread_guard = guard;
+    return before;
+}
+
+/* Whether the guard says that the sleep is over: 0 or -EINTR. */
+static int ask_guard(struct sh_word *word)
+{
+    if (!thread_guard)
+        return 0;
+    sh_word_withdraw(&sh_thread_state);
+    int is_interrupted = thread_guard->is_interrupted(thread_guard->argument);
+    sh_word_announce(&sh_thread_state, word);
+    return is_interrupted ? -EINTR : 0;
+}
+
 int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, int64_t deadline)
 {
     if (deadline == SH_DEADLINE_PAST)
@@ -101,8 +122,10 @@ int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, 
             watch->suspicion--;
         else if (!watch->in_doubt)
             look_for_dead(word);
-        return 0;
+        return ask_guard(word);
     }
+    if (r == -EINTR && thread_guard)
+        return ask_guard(word);
     if (r >= 0 && watch->suspicion == 0)
         note_wake(watch);
     return r == -EAGAIN ? 0 : sh_min(r, 0);

@@ -65,6 +65,17 @@ static inline int sh_watch_is_uneasy(const struct sh_watch *watch)
     return watch->nap > 0 || watch->suspicion > 0;
 }
 
+/* For bindings to languages that run signal handlers themselves: what decides, for this thread, whether a signal ends a
+ * sleep. It is asked after each signal and now and then, since one may come just before the sleep; 0: sleep on. Nothing
+ * is announced or held meanwhile, so it may do anything. NULL: each signal whose handler does not restart ends it. */
+struct sh_watch_guard {
+    int (*is_interrupted)(void *argument);
+    void *argument;
+};
+
+/* Set it, NULL for none; returns what was set before. */
+const struct sh_watch_guard *sh_watch_set_guard(const struct sh_watch_guard *guard);
+
 /* Sleep on the word that this thread has announced, and on the rest. 0 where it is time to look again; -ETIMEDOUT at
  * the deadline, -EINTR. */
 int sh_watch_sleep(struct sh_watch *watch, struct sh_word *word, uint32_t seen, int64_t deadline);
