@@ -5,7 +5,7 @@ is left as it is.
 """
 import sys
 
-from . import context
+from . import context, process, reduction  # noqa: F401: all three are there without another import
 
 __version__ = context.__version__
 __all__ = [name for name in dir(context._default_context) if not name.startswith("_")]

@@ -4,9 +4,10 @@ The start method that a program chose is kept by multiprocessing's default conte
 on it, in spawned children too.
 """
 import multiprocessing.context as standard
+import traceback
 from multiprocessing.context import (AuthenticationError, BufferTooShort, ProcessError, TimeoutError, assert_spawning,
                                      get_spawning_popen, set_spawning_popen)
-from multiprocessing import process, reduction
+from multiprocessing import process, reduction, util
 
 from . import _core, _family  # noqa: F401: _family must be there before the first child
 
@@ -109,7 +110,26 @@ class BaseContext(standard.BaseContext):
         return context
 
 
-class Process(standard.Process):
+class _Interruptible:
+    """Ctrl-C reaches a program's children too. One that ends by it prints nothing, so that the one traceback to read is
+    the main process's; its own goes to multiprocessing's log.
+    """
+
+    def _bootstrap(self, *args, **kwargs):
+        run = self.run
+
+        def run_until_interrupted():
+            try:
+                run()
+            except KeyboardInterrupt:
+                util.info("process was interrupted\n%s", traceback.format_exc())
+                raise SystemExit(1) from None
+
+        self.run = run_until_interrupted
+        return super()._bootstrap(*args, **kwargs)
+
+
+class Process(_Interruptible, standard.Process):
     """A process that is started in the way that the default context has chosen."""
 
     @staticmethod
@@ -140,21 +160,21 @@ class DefaultContext(BaseContext, standard.DefaultContext):
         return standard._default_context.get_all_start_methods()
 
 
-class ForkProcess(standard.ForkProcess):
+class ForkProcess(_Interruptible, standard.ForkProcess):
     @staticmethod
     def _Popen(process_obj):
         from .popen_fork import Popen
         return Popen(process_obj)
 
 
-class SpawnProcess(standard.SpawnProcess):
+class SpawnProcess(_Interruptible, standard.SpawnProcess):
     @staticmethod
     def _Popen(process_obj):
         from .popen_spawn_posix import Popen
         return Popen(process_obj)
 
 
-class ForkServerProcess(standard.ForkServerProcess):
+class ForkServerProcess(_Interruptible, standard.ForkServerProcess):
     @staticmethod
     def _Popen(process_obj):
         from .popen_forkserver import Popen

@@ -51,6 +51,13 @@ def test_start_method_is_one_for_both_packages(run):
     assert run(program)[0].split() == ["spawn", "spawn", "forkserver"]
 
 
+def test_submodules_that_are_there_without_an_import(run):
+    program = "import sys, types; import %s as package\n" \
+              "print(*[name for name, value in vars(package).items() if isinstance(value, types.ModuleType)])"
+    theirs, ours = (set(run(program % name)[0].split()) for name in ("multiprocessing", "shoal"))
+    assert theirs <= ours
+
+
 def test_unknown_start_method_is_refused():
     with pytest.raises(ValueError, match="cannot find context"):
         shoal.get_context("teleport")
