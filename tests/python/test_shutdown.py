@@ -1,4 +1,4 @@
-"""Ends of processes: exits of every kind, daemons, threads beside them, and interpreters that end with all still open."""
+"""Ends of processes: exits of all kinds, daemons, threads beside them, interpreters that end with all still open."""
 
 import os
 import sys
@@ -160,7 +160,7 @@ def echo_once(there, back):
 
 
 def test_children_are_started_while_threads_use_the_same_objects(context):
-    """A fork copies the threads' locks as they are at that moment: none of shoal's may be held for ever in the child."""
+    """A fork copies the threads' locks as they are just then: none of shoal's may be held for ever in the child."""
     queue, lock, ending = context.Queue(), context.Lock(), threading.Event()
 
     def use():
