@@ -53,11 +53,27 @@ class _Forked:
             _core.family_next_fork(0, -1)
 
 
-class ForkPopen(_Placed, _Forked, multiprocessing.popen_fork.Popen):
+class _Waited:
+    """Notes how its child ended before the system forgets it: an interrupt at that moment loses nothing."""
+
+    def poll(self, flag=os.WNOHANG):
+        if self.returncode is None:
+            try:
+                end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flag)
+                if end is None:
+                    return None
+                self.returncode = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+                os.waitpid(self.pid, 0)
+            except OSError:  # no child of this process, or one that somebody else has waited for
+                pass
+        return self.returncode
+
+
+class ForkPopen(_Placed, _Forked, _Waited, multiprocessing.popen_fork.Popen):
     pass
 
 
-class SpawnPopen(_Placed, multiprocessing.popen_spawn_posix.Popen):
+class SpawnPopen(_Placed, _Waited, multiprocessing.popen_spawn_posix.Popen):
     pass
 
 
