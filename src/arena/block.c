@@ -27,6 +27,7 @@ struct cache {
 
 static _Thread_local struct cache *cache_of_thread __attribute__((tls_model("initial-exec")));
 static pthread_key_t cache_key;
+static int has_cache_key; /* 0: there was none to be had, and blocks are not cached */
 static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
 
 static void empty(struct cache *cache)
@@ -58,8 +59,7 @@ void sh_block_flush(void)
 
 static void make_cache_key(void)
 {
-    if (pthread_key_create(&cache_key, give_up_cache) != 0)
-        abort();
+    has_cache_key = pthread_key_create(&cache_key, give_up_cache) == 0;
 }
 
 /* This thread's cache, or NULL where there is no memory for one. */
@@ -72,10 +72,13 @@ static struct cache *own_cache(void)
         return cache;
     if (!cache) {
         pthread_once(&cache_once, make_cache_key);
-        cache = malloc(sizeof *cache);
+        cache = has_cache_key ? malloc(sizeof *cache) : NULL;
         if (!cache)
             return NULL;
-        pthread_setspecific(cache_key, cache);
+        if (pthread_setspecific(cache_key, cache) != 0) {
+            free(cache);
+            return NULL;
+        }
         cache_of_thread = cache;
     }
     *cache = (struct cache){.epoch = epoch};
