@@ -90,21 +90,24 @@ static uint64_t direct_minimum(uint64_t reserve)
     return most <= SH_GRANULE ? SH_GRANULE : UINT64_C(1) << sh_log2(most);
 }
 
-static void fill_head(struct sh_arena_shared *shared, uint64_t reserve, uint64_t limit)
+static int fill_head(struct sh_arena_shared *shared, uint64_t reserve, uint64_t limit)
 {
     uint64_t map_size = reserve / SH_GRANULE * sizeof(uint64_t);
+    int r = sh_identity_namespace(&shared->pid_namespace);
 
+    if (r < 0)
+        return r;
     shared->layout = SH_ARENA_LAYOUT;
     shared->page_size = (uint32_t)sh_memory_page_size();
     shared->family = sh_identity_random();
     shared->reserve = reserve;
     shared->limit = limit;
-    shared->pid_namespace = sh_identity_namespace();
     shared->map_offset = head_size();
     shared->heap_offset = sh_round_up(shared->map_offset + map_size, (uint64_t)SH_GRANULE);
     shared->direct_minimum = direct_minimum(reserve);
     shared->committed = head_size();
     shared->magic = SH_ARENA_MAGIC;
+    return sh_mutex_init(&shared->reclaim);
 }
 
 static int make(uint64_t reserve, uint64_t limit)
@@ -116,10 +119,8 @@ static int make(uint64_t reserve, uint64_t limit)
     if (r < 0)
         return r;
     r = sh_memory_reserve(fd, 0, head_size());
-    if (r == 0) {
-        fill_head(base, reserve, limit);
-        r = sh_mutex_init(&((struct sh_arena_shared *)base)->reclaim);
-    }
+    if (r == 0)
+        r = fill_head(base, reserve, limit);
     if (r < 0) {
         sh_memory_unmap(base, reserve);
         sh_memory_close(fd);
@@ -175,13 +176,16 @@ int sh_arena_enter_slowly(void)
 /* What a mapping of a descriptor must be to be this library's arena. */
 static int verify(const struct sh_arena_shared *shared, uint64_t size)
 {
+    uint64_t namespace;
+
     if (shared->magic != SH_ARENA_MAGIC || shared->reserve != size)
         return -EINVAL;
     if (shared->layout != SH_ARENA_LAYOUT || shared->page_size != sh_memory_page_size())
         return -EPROTO;
-    if (shared->pid_namespace != sh_identity_namespace())
-        return -EXDEV;
-    return 0;
+    int r = sh_identity_namespace(&namespace);
+    if (r < 0)
+        return r;
+    return shared->pid_namespace && namespace && shared->pid_namespace != namespace ? -EXDEV : 0;
 }
 
 int sh_arena_join(int fd)

@@ -35,11 +35,16 @@ static const struct sh_error errors[] = {
     [EFAULT] = {"an address outside of this process's memory", "OSError"},
     [EINTR] = {"interrupted by a signal", "InterruptedError"},
     [EIO] = {"input or output failed", "OSError"},
+    [ECONNRESET] = {"the connection to another process of the library broke", "OSError"},
+    [EFBIG] = {"a limit to the size of files is too low for the arena", "OSError"},
     [EMFILE] = {"this process has too many descriptors open", "OSError"},
     [ENAMETOOLONG] = {"the name is too long", "ValueError"},
+    [ENOBUFS] = {"the system has no memory for messages between processes", "OSError"},
+    [ENODEV] = {"the system does not have a kind of descriptor that shoal needs", "OSError"},
     [ENFILE] = {"the system has too many files open", "OSError"},
     [ENOSYS] = {"the kernel does not have a system call that shoal needs", "NotImplementedError"},
     [ESRCH] = {"no such process", "ProcessLookupError"},
+    [ETOOMANYREFS] = {"the system has too many descriptors on their way between processes", "OSError"},
 };
 enum { ERROR_COUNT = sizeof errors / sizeof errors[0] };
 

@@ -132,11 +132,17 @@ int sh_identity_maps(pid_t pid, int fd)
     return find_in_file(path, text) != 0;
 }
 
-uint64_t sh_identity_namespace(void)
+int sh_identity_namespace(uint64_t *ret_namespace)
 {
     struct stat status;
 
-    return stat("/proc/self/ns/pid", &status) < 0 ? 0 : (uint64_t)status.st_ino;
+    if (stat("/proc/self/ns/pid", &status) == 0)
+        *ret_namespace = (uint64_t)status.st_ino;
+    else if (errno == ENOMEM)
+        return -ENOMEM;
+    else
+        *ret_namespace = 0;
+    return 0;
 }
 
 pid_t sh_identity_pid(void)

@@ -16,8 +16,8 @@ int sh_identity_is_alive(pid_t pid, uint64_t start);
  * another program by exec; 1 too where that cannot be told. */
 int sh_identity_maps(pid_t pid, int fd);
 
-/* A number that is the same for processes whose pids mean the same. */
-uint64_t sh_identity_namespace(void);
+/* A number that is the same for processes whose pids mean the same; 0 where it cannot be told. -ENOMEM. */
+int sh_identity_namespace(uint64_t *ret_namespace);
 
 pid_t sh_identity_pid(void);
 

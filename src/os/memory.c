@@ -18,8 +18,10 @@ int sh_memory_create(const char *name, uint64_t size)
 
     if (fd < 0)
         return -errno;
-    if (ftruncate(fd, (off_t)size) < 0) {
+    while (ftruncate(fd, (off_t)size) < 0) {
         int error = errno;
+        if (error == EINTR)
+            continue;
         close(fd);
         return -error;
     }
@@ -51,6 +53,8 @@ int sh_memory_reserve(int fd, uint64_t offset, uint64_t size)
     for (;;) {
         if (fallocate(fd, 0, (off_t)offset, (off_t)size) == 0)
             return 0;
+        if (errno == ENOSPC || errno == EFBIG) /* of a file without a name: memory is short, or the size limited */
+            return -ENOMEM;
         if (errno != EINTR)
             return -errno;
     }

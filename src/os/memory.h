@@ -16,7 +16,7 @@ void sh_memory_close(int fd);
 int sh_memory_map(int fd, uint64_t size, void **ret_base);
 void sh_memory_unmap(void *base, uint64_t size);
 
-/* Get pages for a range before it is touched: -ENOMEM or -ENOSPC where there are none. */
+/* Get pages for a range before it is touched: -ENOMEM where there are none. */
 int sh_memory_reserve(int fd, uint64_t offset, uint64_t size);
 /* Give the range's pages back; it reads as zeros then, and needs to be reserved again. */
 int sh_memory_release(int fd, uint64_t offset, uint64_t size);
