@@ -151,7 +151,9 @@ void sh_member_cancel(uint32_t tag)
     struct sh_member *slot = slot_of(tag);
     uint32_t coming = SH_MEMBER_COMING;
 
-    if (slot && sh_load_acquire(&slot->tag) == tag && sh_cas_ordered(&slot->state, &coming, SH_MEMBER_DEAD))
+    if (!slot || sh_load_acquire(&slot->tag) != tag)
+        return;
+    if (sh_cas_ordered(&slot->state, &coming, SH_MEMBER_DEAD) || sh_member_is_dead(tag)) /* or it had just come */
         sh_reclaim_wait();
 }
 
