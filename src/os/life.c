@@ -121,7 +121,11 @@ void sh_life_follow(int ticket)
     if (ticket < 0)
         return;
     struct pollfd end = {.fd = ticket, .events = POLLIN};
-    if (poll(&end, 1, 0) > 0) /* it went before the signal was asked for */
+    int r;
+    do
+        r = poll(&end, 1, 0);
+    while (r < 0 && errno == EINTR);
+    if (r > 0) /* it went before the signal was asked for */
         raise(SIGKILL);
     pthread_once(&fork_once, follow_forks);
     pthread_mutex_lock(&mutex);

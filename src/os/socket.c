@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Room for a control message with as many descriptors as go with a message. */
@@ -21,6 +22,18 @@ int sh_socket_pair(int ret_ends[2])
 void sh_socket_close(int fd)
 {
     close(fd);
+}
+
+int sh_socket_identity(int fd, uint64_t *ret_identity)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (!S_ISSOCK(status.st_mode))
+        return -EBADF;
+    *ret_identity = status.st_ino;
+    return 0;
 }
 
 int sh_socket_send(int fd, const void *data, size_t size, const int *fds, unsigned count)

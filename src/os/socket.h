@@ -3,12 +3,16 @@
 #define SH_OS_SOCKET_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define SH_SOCKET_MOST_FDS 4
 
 /* Make a pair, close-on-exec. */
 int sh_socket_pair(int ret_ends[2]);
 void sh_socket_close(int fd);
+
+/* A number that no other socket of this machine has, as long as it is open. -EBADF where the descriptor is none. */
+int sh_socket_identity(int fd, uint64_t *ret_identity);
 
 /* Send one message, with copies of count descriptors. -EPIPE where the other end is gone; never SIGPIPE. */
 int sh_socket_send(int fd, const void *data, size_t size, const int *fds, unsigned count);

@@ -11,11 +11,14 @@
 #include "process/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MARK "SHOAL_CHILD"
+#define MARK_SIZE (sizeof MARK + 21)     /* with = and a number */
 #define MAGIC UINT64_C(0x6e696167616873) /* "shagain" */
 
 enum { ARENA, TICKET, HANDED }; /* the descriptors that go with a hello */
@@ -63,18 +66,19 @@ static int keep_beginning(int count, char **arguments)
     return 0;
 }
 
-/* This process's environment with the mark added: on the heap, of its own is the array alone. */
-static char **marked_environment(void)
+/* This process's environment with the mark added, which names a socket: on the heap, of its own are the array and the
+ * mark. */
+static char **marked_environment(uint64_t identity)
 {
-    static char mark[] = MARK "=1";
     size_t count = 0;
 
     while (environ && environ[count])
         count++;
-    char **copy = malloc((count + 2) * sizeof *copy);
+    char **copy = malloc((count + 2) * sizeof *copy + MARK_SIZE);
     if (!copy)
         return NULL;
-    copy[0] = mark;
+    copy[0] = (char *)&copy[count + 2];
+    snprintf(copy[0], MARK_SIZE, MARK "=%" PRIu64, identity);
     for (size_t i = 0; i < count; i++)
         copy[i + 1] = environ[i];
     copy[count + 1] = NULL;
@@ -107,8 +111,12 @@ static int await_answer(int socket, int pidfd)
 
 static pid_t spawn(int socket, int *ret_pidfd)
 {
-    char **environment = marked_environment();
+    uint64_t identity;
+    int r = sh_socket_identity(socket, &identity);
 
+    if (r < 0)
+        return r;
+    char **environment = marked_environment(identity);
     if (!environment)
         return -ENOMEM;
     pid_t pid = sh_process_spawn(program_arguments, environment, &program_mask, socket, ret_pidfd);
@@ -187,16 +195,16 @@ static void take_back_name(void)
     sh_process_set_name(slash ? slash + 1 : program_arguments[0]);
 }
 
-static void answer(int socket, int32_t result)
+static int answer(int socket, int32_t result)
 {
-    (void)sh_socket_send(socket, &result, sizeof result, NULL, 0);
+    return sh_socket_send(socket, &result, sizeof result, NULL, 0);
 }
 
 /* Tell the parent why this process cannot be what it asked for, and end. */
 static void refuse(int socket, int error) __attribute__((noreturn));
 static void refuse(int socket, int error)
 {
-    answer(socket, error);
+    (void)answer(socket, error);
     sh_process_exit(1);
 }
 
@@ -216,7 +224,8 @@ static void become(const struct hello *hello, const int *handed)
         r = sh_again_prepare(&hello->call, &start);
     if (r < 0)
         refuse(socket, r);
-    answer(socket, 0);
+    if (answer(socket, 0) < 0)
+        sh_process_exit(1); /* nobody waits for it, or would learn that it began */
     if (hello->is_server)
         sh_server_serve(socket);
     sh_socket_close(socket);
@@ -225,12 +234,23 @@ static void become(const struct hello *hello, const int *handed)
     sh_start_run(&start);
 }
 
-/* The hello was sent before this process began. A mark without one is a stranger's. */
+/* Whether this process was started again for another: the mark names the socket that it was handed. Another mark is a
+ * stranger's. */
+static int is_again(void)
+{
+    const char *mark = getenv(MARK);
+    uint64_t identity;
+    int r = mark ? sh_socket_identity(SH_PROCESS_HANDED, &identity) : -EBADF;
+
+    return r < 0 ? r != -EBADF : strtoull(mark, NULL, 10) == identity;
+}
+
+/* The hello was sent before this process began. */
 static int read_hello(struct hello *ret_hello, int *ret_handed)
 {
-    int r = sh_poll_readable(SH_PROCESS_HANDED, SH_DEADLINE_PAST);
+    int r = sh_socket_receive(SH_PROCESS_HANDED, ret_hello, sizeof *ret_hello, ret_handed, HANDED);
 
-    return r < 0 ? r : sh_socket_receive(SH_PROCESS_HANDED, ret_hello, sizeof *ret_hello, ret_handed, HANDED);
+    return r == 0 && ret_hello->magic != MAGIC ? -EPROTO : r;
 }
 
 int shoal_main(int argc, char **argv)
@@ -241,13 +261,14 @@ int shoal_main(int argc, char **argv)
     if (argc < 1 || !argv || !argv[0])
         return -EINVAL;
     int r = program_arguments ? 0 : keep_beginning(argc, argv);
-    if (r < 0 || !sh_again_is_astray())
+    if (!is_again()) {
+        unsetenv(MARK);
         return r;
+    }
     unsetenv(MARK);
-    r = read_hello(&hello, handed);
-    if (hello.magic != MAGIC)
-        return 0;
-    if (r < 0)
+    if (r == 0)
+        r = read_hello(&hello, handed);
+    if (r < 0) /* a child never goes on as the program */
         refuse(SH_PROCESS_HANDED, r);
     sh_process_close_on_exec(SH_PROCESS_HANDED);
     take_back_name();

@@ -3,7 +3,7 @@
  * Parent and child speak over a pair of sockets, whose one end the child inherits. Before the child exists the parent
  * has sent what it is to be, with the arena's descriptor and a ticket (os/life.h); when it holds the child by a pidfd
  * it says go, and the child answers with 0 or an error. The child finds the socket in shoal_main, which the program
- * calls first: a mark in the environment tells that it is a child. */
+ * calls first: a mark in the environment names it. */
 #ifndef SH_PROCESS_AGAIN_H
 #define SH_PROCESS_AGAIN_H
 

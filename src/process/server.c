@@ -176,7 +176,7 @@ static pid_t fork_child(const struct sh_start *start, int socket, int *ret_hande
     return pid;
 }
 
-static void serve_start(int socket, const struct sh_again_call *call)
+static int serve_start(int socket, const struct sh_again_call *call)
 {
     struct answer answer = {0};
     struct sh_start start;
@@ -187,18 +187,18 @@ static void serve_start(int socket, const struct sh_again_call *call)
         answer.result = fork_child(&start, socket, handed);
         free(start.argument);
     }
-    if (answer.result < 0) {
-        (void)sh_socket_send(socket, &answer, sizeof answer, NULL, 0);
-        return;
-    }
-    if (sh_socket_send(socket, &answer, sizeof answer, handed, HANDED) < 0)
+    if (answer.result < 0)
+        return sh_socket_send(socket, &answer, sizeof answer, NULL, 0);
+    int r = sh_socket_send(socket, &answer, sizeof answer, handed, HANDED);
+    if (r < 0)
         sh_process_abandon(handed[PIDFD], answer.result);
     else
         sh_process_close(handed[PIDFD]);
     sh_process_close(handed[GATE]);
+    return r;
 }
 
-static void serve_end(int socket, pid_t pid, int is_abandoned)
+static int serve_end(int socket, pid_t pid, int is_abandoned)
 {
     struct answer answer = {0};
     int pidfd = sh_process_open(pid);
@@ -210,7 +210,7 @@ static void serve_end(int socket, pid_t pid, int is_abandoned)
         answer.result = sh_process_reap(pidfd, pid, &answer.end);
         sh_process_close(pidfd);
     }
-    (void)sh_socket_send(socket, &answer, sizeof answer, NULL, 0);
+    return sh_socket_send(socket, &answer, sizeof answer, NULL, 0);
 }
 
 void sh_server_serve(int socket)
@@ -220,11 +220,13 @@ void sh_server_serve(int socket)
     sh_process_set_name(NAME);
     sh_process_ignore_interrupt(); /* Ctrl-C is the program's: its server goes with it */
     sh_process_flush();
-    while (sh_socket_receive(socket, &request, sizeof request, NULL, 0) == 0) {
-        if (request.what == START)
-            serve_start(socket, &request.call);
-        else
-            serve_end(socket, request.pid, request.what == ABANDON);
+    int r = 0;
+    while (r == 0) { /* a server that cannot hear or answer ends: its client makes another */
+        r = sh_socket_receive(socket, &request, sizeof request, NULL, 0);
+        if (r == 0 && request.what == START)
+            r = serve_start(socket, &request.call);
+        else if (r == 0)
+            r = serve_end(socket, request.pid, request.what == ABANDON);
     }
     sh_process_exit(0);
 }
