@@ -1,144 +1,249 @@
-/* fault.c - the calls that can be made to fail. */
+/* fault.c - counting calls up to the one that is to fail, and what must hold after it. */
 #include "fault.h"
 
+#include "arena/arena.h"
+#include "arena/block.h"
+#include "base/check.h"
 #include "internal.h"
 
-#include <spawn.h>
-#include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-static unsigned countdown; /* calls until the one that fails; 0: none will */
-static const char *failed; /* the one that did */
+/* Names this memory to a program that is started again: "/proc/PID/fd/N". */
+#define ENVIRONMENT "TEST_FAULT_PLAN"
 
-void test_fault_arm(unsigned n)
+/* A run that takes longer hangs. */
+#define RUN_SECONDS 60
+
+/* One run's plan and what came of it, in memory that all its processes share. */
+struct plan {
+    _Atomic int n;     /* the call that fails, of each process's; 0: none does */
+    _Atomic int which; /* of its errors */
+    _Atomic int side;
+    _Atomic int armer;  /* the process that operates */
+    _Atomic int owner;  /* the test's, whose calls never fail */
+    _Atomic int struck; /* it has come to that */
+    _Atomic int error;
+    _Atomic int error_count; /* errors that the call has */
+    char name[40];
+};
+static struct plan *plan;
+
+/* Of this process, since it is one. */
+static long counted_pid;
+static int count;
+
+/* A program that was started again finds the plan by its environment. */
+__attribute__((constructor)) static void find_plan(void)
 {
-    countdown = n;
-    failed = NULL;
+    const char *path = getenv(ENVIRONMENT);
+    int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    void *shared = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    syscall(SYS_close, fd);
+    plan = shared == MAP_FAILED ? NULL : shared;
 }
 
-const char *test_fault_disarm(void)
+int test_fault_strikes(const char *name, const int *errors)
 {
-    countdown = 0;
-    return failed;
+    if (!plan || plan->n == 0)
+        return 0;
+    long pid = syscall(SYS_getpid);
+    if (pid == plan->owner || (pid == plan->armer) != (plan->side == TEST_FAULT_HERE))
+        return 0;
+    if (counted_pid != pid)
+        count = 0;
+    counted_pid = pid;
+    if (++count != plan->n || atomic_exchange(&plan->struck, 1))
+        return 0;
+    int errors_there = 0;
+    while (errors[errors_there])
+        errors_there++;
+    plan->error = errors[plan->which % errors_there];
+    plan->error_count = errors_there;
+    snprintf(plan->name, sizeof plan->name, "%s", name);
+    return plan->error;
 }
 
-/* Whether this call is to fail, with this error. */
-static bool fails(const char *name, int error)
+static _Atomic int held; /* the number to go on with */
+
+void test_fault_hold(void)
 {
-    if (countdown == 0 || --countdown > 0)
-        return false;
-    failed = name;
-    errno = error;
-    return true;
+    if (plan)
+        held = atomic_exchange(&plan->n, 0);
 }
 
-/* The linker sends calls of f to __wrap_f, and those of __real_f to f. */
-#define WRAP(type, name, parameters, arguments, failure, error)                                                        \
-    type __real_##name parameters;                                                                                     \
-    type __wrap_##name parameters;                                                                                     \
-    type __wrap_##name parameters                                                                                      \
-    {                                                                                                                  \
-        return fails(#name, error) ? (failure) : __real_##name arguments;                                              \
-    }
-
-WRAP(void *, malloc, (size_t size), (size), NULL, ENOMEM)
-WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL, ENOMEM)
-WRAP(void *, realloc, (void *old, size_t size), (old, size), NULL, ENOMEM)
-WRAP(char *, strdup, (const char *string), (string), NULL, ENOMEM)
-WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, EMFILE)
-WRAP(pid_t, fork, (void), (), -1, EAGAIN)
-WRAP(int, posix_spawn,
-     (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-      char *const *arguments, char *const *environment),
-     (pid, path, actions, attributes, arguments, environment), EAGAIN, EAGAIN)
-WRAP(int, pipe2, (int *ends, int flags), (ends, flags), -1, EMFILE)
-WRAP(int, socketpair, (int family, int type, int protocol, int *ends), (family, type, protocol, ends), -1, EMFILE)
-WRAP(int, eventfd, (unsigned value, int flags), (value, flags), -1, EMFILE)
-WRAP(int, epoll_create1, (int flags), (flags), -1, EMFILE)
-WRAP(int, dup, (int fd), (fd), -1, EMFILE)
-
-/* In glibc, what takes an off_t goes by another name (_FILE_OFFSET_BITS). */
-#ifdef __GLIBC__
-#define WRAP_SIZED(type, name, ...) WRAP(type, name##64, __VA_ARGS__)
-#else
-#define WRAP_SIZED WRAP
-#endif
-WRAP_SIZED(void *, mmap, (void *at, size_t size, int prot, int flags, int fd, off_t offset),
-           (at, size, prot, flags, fd, offset), MAP_FAILED, ENOMEM)
-WRAP_SIZED(int, ftruncate, (int fd, off_t size), (fd, size), -1, ENOMEM)
-WRAP_SIZED(int, fallocate, (int fd, int mode, off_t offset, off_t size), (fd, mode, offset, size), -1, ENOSPC)
-
-/* Of the system calls without a wrapper in libc, those that make a descriptor or a process. */
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
+void test_fault_release(void)
 {
-    long a[6];
-    va_list arguments;
-
-    if (number == SYS_pidfd_open && fails("pidfd_open", EMFILE))
-        return -1;
-    if (number == SYS_clone3 && fails("clone3", EAGAIN))
-        return -1;
-    va_start(arguments, number);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(arguments, long);
-    va_end(arguments);
-    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (plan)
+        plan->n = held;
 }
 
-/* In a child: the exit code is 1 where the n-th call failed, 0 where there are not that many. */
-static int run_with_fault(int (*operation)(void), void (*undo)(void), bool warm, unsigned n)
+/* What of the arena is in use; all zero where there is none. */
+struct use {
+    uint64_t blocks, members;
+    int is_attached;
+};
+
+static int count_block(uint64_t offset, uint32_t owner, uint64_t size, void *context)
+{
+    (void)offset, (void)owner, (void)size;
+    ++*(uint64_t *)context;
+    return 0;
+}
+
+static struct use look_at_arena(void)
+{
+    struct use use = {0};
+
+    if (!sh_arena.base)
+        return use;
+    use.is_attached = sh_member_is_attached();
+    if (use.is_attached)
+        sh_block_flush();
+    sh_block_walk(count_block, &use.blocks);
+    uint32_t top = sh_load_acquire(&sh_arena.shared->member_top);
+    for (uint32_t i = 0; i < top; i++)
+        use.members += sh_load_acquire(&sh_arena.shared->members[i].state) != SH_MEMBER_FREE;
+    return use;
+}
+
+static void compare_use(struct use before)
+{
+    struct use after = look_at_arena();
+
+    if (after.blocks != before.blocks)
+        test_note("left in the arena: %lld blocks", (long long)(after.blocks - before.blocks));
+    if (after.members - (uint64_t)after.is_attached != before.members - (uint64_t)before.is_attached)
+        test_note("left in the family: %llu members, of %llu", (unsigned long long)after.members,
+                  (unsigned long long)before.members);
+    if (sh_arena.base && sh_arena_check() < 0)
+        test_note("the arena is damaged: %s", sh_check_note);
+}
+
+static const char *describe(bool warm)
+{
+    static char text[200];
+
+    snprintf(text, sizeof text, "%s process: call %d%s, %s, fails with %s", warm ? "warm" : "cold", plan->n,
+             plan->side == TEST_FAULT_HERE ? "" : " of a child", plan->name, strerrorname_np(plan->error));
+    return text;
+}
+
+/* In a child of its own: plan->struck says whether there was a call to fail. */
+static void run_with_fault(int (*operation)(void), void (*undo)(void), bool warm, int n)
 {
     if (warm) {
         CHECK_COUNT(operation());
         undo();
     }
     struct test_holdings *before = test_holdings_new();
-    test_fault_arm(n);
+    struct use use = look_at_arena();
+    plan->armer = getpid();
+    counted_pid = 0;
+    plan->n = n;
     int r = operation();
-    const char *name = test_fault_disarm();
-    if (name && getenv("TEST_VERBOSE"))
-        printf("# %s: call %u, %s, fails: %d\n", warm ? "warm" : "cold", n, name, r);
-    if (!name && r < 0)
+    plan->n = 0;
+    if (!plan->struck && r < 0)
         FAIL("the operation returned %d (%s) where nothing failed", r, shoal_strerror(r));
+    plan->n = n; /* for the text */
+    const char *text = plan->struck ? describe(warm) : "";
+    plan->n = 0;
+    if (plan->struck && getenv("TEST_VERBOSE"))
+        printf("# %s: %d\n", text, r);
     if (r < 0) {
+        if (strcmp(shoal_strerror(r), "an error that shoal has no text for") == 0)
+            test_note("the operation returned %d, an error that is not documented", r);
         test_holdings_compare(before);
         test_check_children();
+        compare_use(use);
         if (test_report->failed)
-            FAIL("left by the operation, whose call %u, %s, failed: it returned %d", n, name, r);
+            FAIL("%s: left by the operation, which returned %d (%s)", text, r, shoal_strerror(r));
         r = operation();
         if (r < 0)
-            FAIL("returned %d (%s) when it was tried again after a failure of %s", r, shoal_strerror(r), name);
+            FAIL("%s: when it was tried again the operation returned %d (%s)", text, r, shoal_strerror(r));
     }
     undo();
     test_holdings_free(before);
-    return name != NULL;
+}
+
+/* One run: whether a call failed in it. */
+static bool run(int (*operation)(void), void (*undo)(void), bool warm, int n)
+{
+    int status;
+
+    plan->struck = 0;
+    plan->name[0] = 0;
+    pid_t pid = FORK();
+    if (pid == 0) {
+        alarm((unsigned)(test_time(RUN_SECONDS) / 1000000000));
+        run_with_fault(operation, undo, warm, n);
+        test_exit(0);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (status != 0) {
+        plan->n = n;
+        FAIL("%s: wait status %#x", describe(warm), (unsigned)status);
+    }
+    return plan->struck;
+}
+
+static void make_plan(int *ret_fd)
+{
+    char path[64];
+    int fd = CHECK_SYS(memfd_create("faults", MFD_CLOEXEC));
+
+    CHECK_SYS(ftruncate(fd, sizeof *plan));
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(plan != MAP_FAILED);
+    plan->owner = getpid();
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
+    setenv(ENVIRONMENT, path, 1);
+    *ret_fd = fd;
+}
+
+static void drop_plan(int fd)
+{
+    munmap(plan, sizeof *plan);
+    plan = NULL;
+    close(fd);
+    unsetenv(ENVIRONMENT);
+}
+
+void test_each_fault_in(enum test_fault_side side, int (*operation)(void), void (*undo)(void))
+{
+    const char *word = getenv("TEST_FAULTS");
+    bool all = word ? strcmp(word, "all") == 0 : !test_under_asan();
+    int faults = 0, fd;
+
+    make_plan(&fd);
+    plan->side = (int)side;
+    for (int warm = 0; warm <= 1; warm++) {
+        for (int n = 1;; n++) {
+            plan->which = all ? 0 : n + warm;
+            if (!run(operation, undo, warm, n))
+                break;
+            faults++;
+            for (int which = 1; all && which < plan->error_count; which++) {
+                plan->which = which;
+                faults += run(operation, undo, warm, n);
+            }
+        }
+    }
+    drop_plan(fd);
+    if (faults == 0)
+        FAIL("the operation makes no call that can fail");
+    printf("# %d faults\n", faults);
 }
 
 void test_each_fault(int (*operation)(void), void (*undo)(void))
 {
-    unsigned faults = 0;
-
-    for (int warm = 0; warm <= 1; warm++) {
-        for (unsigned n = 1;; n++) {
-            int status;
-            pid_t pid = FORK();
-            if (pid == 0)
-                test_exit(run_with_fault(operation, undo, warm, n) ? 100 : 101);
-            CHECK_EQ(waitpid(pid, &status, 0), pid);
-            if (status == 101 << 8)
-                break;
-            if (status != 100 << 8)
-                FAIL("call %u of the operation failed in a %s process: wait status %#x", n, warm ? "warm" : "cold",
-                     (unsigned)status);
-            faults++;
-        }
-    }
-    if (faults == 0)
-        FAIL("the operation makes no call that can fail");
+    test_each_fault_in(TEST_FAULT_HERE, operation, undo);
 }
