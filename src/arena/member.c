@@ -31,42 +31,43 @@ static uint32_t next_tag(uint32_t slot, uint32_t last)
     return ((generation << SH_SLOT_BITS) & ((1u << SH_TAG_BITS) - 1)) | (slot + 1);
 }
 
-/* Take the lowest free slot. The arena's word is held. */
-static struct sh_member *take_slot(uint32_t *ret_tag)
+/* Find the lowest free slot, and make its life where it has none. The arena's word is held. */
+static int find_free(struct sh_member **ret_slot)
 {
     struct sh_arena_shared *shared = sh_arena.shared;
-    uint32_t top = sh_load_relaxed(&shared->member_top);
+    uint32_t top = sh_load_relaxed(&shared->member_top), i = 0;
 
-    for (uint32_t i = 0; i < SH_MEMBERS_MAX; i++) {
-        struct sh_member *slot = &shared->members[i];
-        if (sh_load_relaxed(&slot->state) != SH_MEMBER_FREE)
-            continue;
-        if (i >= top) {
-            if (sh_mutex_init(&slot->life) < 0)
-                return NULL;
-            sh_store_relaxed(&shared->member_top, i + 1);
-        }
-        *ret_tag = next_tag(i, sh_load_relaxed(&slot->tag));
-        return slot;
+    while (i < SH_MEMBERS_MAX && sh_load_relaxed(&shared->members[i].state) != SH_MEMBER_FREE)
+        i++;
+    if (i == SH_MEMBERS_MAX)
+        return -ENOSPC;
+    if (i >= top) {
+        int r = sh_mutex_init(&shared->members[i].life);
+        if (r < 0)
+            return r;
+        sh_store_relaxed(&shared->member_top, i + 1);
     }
-    return NULL;
+    *ret_slot = &shared->members[i];
+    return 0;
 }
 
 /* Take a free slot, COMING, that depends on this process for the time being. */
 static int reserve_slot(uint32_t *ret_tag)
 {
     uint64_t start = sh_identity_start(sh_identity_pid());
+    struct sh_member *slot;
 
     sh_block_lock_arena();
-    struct sh_member *slot = take_slot(ret_tag);
-    if (slot) {
+    int r = find_free(&slot);
+    if (r == 0) {
+        *ret_tag = next_tag((uint32_t)(slot - sh_arena.shared->members), sh_load_relaxed(&slot->tag));
         sh_store_relaxed(&slot->pid, sh_identity_pid());
         sh_store_relaxed(&slot->start, start);
         sh_store_relaxed(&slot->tag, *ret_tag);
         sh_store_release(&slot->state, SH_MEMBER_COMING);
     }
     sh_word_unlock(&sh_arena.shared->word);
-    return slot ? 0 : -ENOSPC;
+    return r;
 }
 
 /* Live in a slot that is COMING. */

@@ -91,9 +91,11 @@ static int put_many(void)
 {
     uint64_t there, bytes;
 
-    CHECK_OK(shoal_queue_size(queue, &there, &bytes));
+    int r = shoal_queue_size(queue, &there, &bytes);
+    if (r < 0)
+        return r;
     for (uint64_t i = there; i < MANY; i++) {
-        int r = shoal_queue_put(queue, &i, sizeof i, 0);
+        r = shoal_queue_put(queue, &i, sizeof i, 0);
         if (r < 0) {
             check_size(i);
             return r;
