@@ -70,7 +70,7 @@ help:
 	@echo "make bench      measure, side by side with the alternatives"
 	@echo "make bench-python  the same for the Python package, beside multiprocessing and others"
 	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork for a part)"
-	@echo "make stress     the long runs: kills at random, for minutes"
+	@echo "make stress     the long runs: kills at random, for more than an hour"
 	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"
 	@echo "make tidy       run clang-tidy; make format: run clang-format"
 	@echo "make clean      remove build/ (and .venv stays)"

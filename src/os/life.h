@@ -6,8 +6,9 @@
  * a millisecond, no thread and no signal handler; unlike PR_SET_PDEATHSIG it does not take the end of the thread that
  * forked for the end of the process, and it does not depend on whose child the follower is.
  *
- * Write ends are closed in forked children (pthread_atfork) and by exec. A process that was made by a raw clone, or
- * that closes descriptors which are not its own, is outside of this. Where /proc is not there, PR_SET_PDEATHSIG has to
+ * Write ends are closed in forked children (pthread_atfork) and by exec. A child that somebody stops before it has come
+ * so far holds the others' deaths back until it goes on. A process that was made by a raw clone, or that closes
+ * descriptors which are not its own, is outside of this. Where /proc is not there, PR_SET_PDEATHSIG has to
  * do. */
 #ifndef SH_OS_LIFE_H
 #define SH_OS_LIFE_H
