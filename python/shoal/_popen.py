@@ -17,6 +17,14 @@ class _Placed:
     _ticket = None
 
     def _launch(self, process_obj):
+        given = getattr(process_obj, "_place", None)
+        if given is not None:  # a pool's worker
+            self._place, self._ticket = given
+            try:
+                super()._launch(process_obj)
+            finally:
+                self._place, self._ticket = 0, None
+            return
         self._place = _core.family_expect()
         try:
             self._ticket = _core.family_ticket()

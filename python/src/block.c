@@ -27,6 +27,7 @@ struct block {
     uint64_t page_offset;
     struct shoal_message message;
     struct block *previous, *next;
+    int is_linked;
 };
 
 struct part {
@@ -71,21 +72,31 @@ static void link_block(struct block *block)
     if (block->next)
         block->next->previous = block;
     state->blocks = block;
+    block->is_linked = 1;
     PyThread_release_lock(state->block_lock);
+}
+
+static void unlink_locked(struct block *block)
+{
+    struct shpy_state *state = block->state;
+
+    if (!block->is_linked)
+        return;
+    if (block->previous)
+        block->previous->next = block->next;
+    else
+        state->blocks = block->next;
+    if (block->next)
+        block->next->previous = block->previous;
+    block->previous = block->next = NULL;
+    block->is_linked = 0;
 }
 
 static void unlink_block(struct block *block)
 {
-    struct shpy_state *state = block->state;
-
-    PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
-    if (block->previous)
-        block->previous->next = block->next;
-    else if (state->blocks == block)
-        state->blocks = block->next;
-    if (block->next)
-        block->next->previous = block->previous;
-    PyThread_release_lock(state->block_lock);
+    PyThread_acquire_lock(block->state->block_lock, WAIT_LOCK);
+    unlink_locked(block);
+    PyThread_release_lock(block->state->block_lock);
 }
 
 /* Map the message's pages once more: 0, or -1 where they cannot be. */
@@ -127,6 +138,13 @@ PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message
     return object;
 }
 
+PyObject *shpy_block_borrow(struct shpy_state *state, const void *data, size_t size)
+{
+    struct shoal_message message = {.data = (void *)(uintptr_t)data, .size = size};
+
+    return shpy_block_new(state, &message);
+}
+
 char *shpy_block_data(PyObject *block)
 {
     return ((struct block *)block)->data;
@@ -147,6 +165,33 @@ static int make_private(struct block *block)
     return 0;
 }
 
+/* Under the state's lock. */
+static int keep_private(struct block *block)
+{
+    int r = make_private(block);
+
+    if (r == 0)
+        unlink_locked(block);
+    return r;
+}
+
+int shpy_block_return(PyObject *object)
+{
+    struct block *block = (struct block *)object;
+    int r = 0;
+
+    if (Py_REFCNT(object) > 1 && block->pages) {
+        PyThread_acquire_lock(block->state->block_lock, WAIT_LOCK);
+        if (block->is_linked)
+            r = keep_private(block);
+        PyThread_release_lock(block->state->block_lock);
+    }
+    Py_DECREF(object);
+    if (r < 0)
+        PyErr_NoMemory();
+    return r;
+}
+
 PyObject *shpy_block_before_fork(PyObject *module, PyObject *unused)
 {
     (void)unused;
@@ -154,16 +199,8 @@ PyObject *shpy_block_before_fork(PyObject *module, PyObject *unused)
     int r = 0;
 
     PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
-    while (r == 0 && state->blocks) {
-        struct block *block = state->blocks;
-        r = make_private(block);
-        if (r == 0) {
-            state->blocks = block->next;
-            if (block->next)
-                block->next->previous = NULL;
-            block->previous = block->next = NULL;
-        }
-    }
+    while (r == 0 && state->blocks)
+        r = keep_private(state->blocks);
     PyThread_release_lock(state->block_lock);
     if (r < 0)
         return PyErr_NoMemory();

@@ -3,6 +3,7 @@
 #include "arena/member.h"
 #include "block.h"
 #include "os/life.h"
+#include "pool.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -101,6 +102,12 @@ static PyObject *family_follow(PyObject *module, PyObject *argument)
     Py_RETURN_NONE;
 }
 
+void shpy_family_next_fork(uint32_t tag, int ticket)
+{
+    expected = tag;
+    expected_ticket = ticket;
+}
+
 static PyObject *family_next_fork(PyObject *module, PyObject *args)
 {
     (void)module;
@@ -109,8 +116,7 @@ static PyObject *family_next_fork(PyObject *module, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "Ii:family_next_fork", &tag, &ticket))
         return NULL;
-    expected = tag;
-    expected_ticket = ticket;
+    shpy_family_next_fork(tag, ticket);
     Py_RETURN_NONE;
 }
 
@@ -179,7 +185,14 @@ static PyObject *family_join(PyObject *module, PyObject *args)
     return PyBool_FromLong(!had_family); /* whether the descriptor is the library's now */
 }
 
+static PyObject *family_cpu_count(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyLong_FromLong(shoal_cpu_count());
+}
+
 PyMethodDef shpy_family_methods[] = {
+    {"cpu_count", family_cpu_count, METH_NOARGS, "How many CPUs this process may use at a time."},
     {"family_enter", family_enter, METH_NOARGS,
      "Make or find this process's family and attach to it; returns the family's id."},
     {"family_id", family_id, METH_NOARGS, "The family's id, or None where this process has none yet."},

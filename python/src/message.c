@@ -211,7 +211,7 @@ static PyObject *loads(struct shpy_state *state, const char *data, size_t size, 
     return object;
 }
 
-static int is_frame(const char *data, size_t size)
+int shpy_message_is_frame(const char *data, size_t size)
 {
     uint32_t magic;
 
@@ -225,7 +225,7 @@ PyObject *shpy_message_decode(struct shpy_state *state, const char *data, size_t
 {
     PyObject *object;
 
-    if (is_frame(data, size)) {
+    if (shpy_message_is_frame(data, size)) {
         PyErr_SetString(PyExc_ValueError, "a message with buffers outside of its block");
         return NULL;
     }
@@ -274,7 +274,7 @@ PyObject *shpy_message_decode_owned(struct shpy_state *state, PyObject *block, s
 {
     const char *data = shpy_block_data(block) + skip;
 
-    return is_frame(data, size) ? decode_frame(state, block, skip, size) : shpy_message_decode(state, data, size);
+    return shpy_message_is_frame(data, size) ? decode_frame(state, block, skip, size) : shpy_message_decode(state, data, size);
 }
 
 PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message, size_t skip)
@@ -283,7 +283,7 @@ PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_messa
     size_t size = message->size - skip;
     PyObject *object = NULL;
 
-    if (!is_frame(data, size)) {
+    if (!shpy_message_is_frame(data, size)) {
         object = shpy_message_decode(state, data, size);
         shoal_message_release(message);
         return object;

@@ -45,6 +45,9 @@ void shpy_message_clear(struct shpy_message *message);
 /* Read an object from bytes that stay as they are until this returns. */
 PyObject *shpy_message_decode(struct shpy_state *state, const char *data, size_t size);
 
+/* Whether these bytes are a message with buffers, which wants a block. */
+int shpy_message_is_frame(const char *data, size_t size);
+
 /* The same for a message that was received in a block, after its first `skip` bytes (a multiple of 64). The block
  * belongs to the call. Its buffers stay in the block, and keep it until they are gone. */
 PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message, size_t skip);

@@ -51,7 +51,8 @@ static int module_exec(PyObject *module)
     if (shpy_connection_add(module, state) < 0 || shpy_lock_add(module, state) < 0 ||
         shpy_event_add(module, state) < 0 || shpy_semaphore_add(module, state) < 0 ||
         shpy_condition_add(module, state) < 0 || shpy_barrier_add(module, state) < 0 ||
-        shpy_memory_add(module, state) < 0 || shpy_synchronized_add(module, state) < 0)
+        shpy_memory_add(module, state) < 0 || shpy_synchronized_add(module, state) < 0 ||
+        shpy_pool_add(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "version", shoal_version());
 }
@@ -74,6 +75,10 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->registry_type);
     Py_VISIT(state->block_type);
     Py_VISIT(state->part_type);
+    Py_VISIT(state->pool_type);
+    Py_VISIT(state->result_type);
+    Py_VISIT(state->iterator_type);
+    Py_VISIT(state->timeout_error);
     Py_VISIT(state->empty);
     Py_VISIT(state->full);
     Py_VISIT(state->broken_barrier);
@@ -102,6 +107,10 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->registry_type);
     Py_CLEAR(state->block_type);
     Py_CLEAR(state->part_type);
+    Py_CLEAR(state->pool_type);
+    Py_CLEAR(state->result_type);
+    Py_CLEAR(state->iterator_type);
+    Py_CLEAR(state->timeout_error);
     Py_CLEAR(state->empty);
     Py_CLEAR(state->full);
     Py_CLEAR(state->broken_barrier);

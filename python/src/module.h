@@ -44,6 +44,10 @@ struct shpy_state {
     PyTypeObject *registry_type;
     PyTypeObject *block_type;
     PyTypeObject *part_type;
+    PyTypeObject *pool_type;
+    PyTypeObject *result_type;
+    PyTypeObject *iterator_type;
+    PyObject *timeout_error;  /* multiprocessing.TimeoutError */
     PyObject *empty;          /* queue.Empty */
     PyObject *full;           /* queue.Full */
     PyObject *broken_barrier; /* threading.BrokenBarrierError */
@@ -104,6 +108,7 @@ int shpy_barrier_add(PyObject *module, struct shpy_state *state);
 int shpy_semaphore_add(PyObject *module, struct shpy_state *state);
 int shpy_memory_add(PyObject *module, struct shpy_state *state);
 int shpy_synchronized_add(PyObject *module, struct shpy_state *state);
+int shpy_pool_add(PyObject *module, struct shpy_state *state);
 /* The core's lock inside a Lock or RLock; NULL where the object is neither. */
 shoal_lock *shpy_lock_in(struct shpy_state *state, PyObject *object);
 extern PyMethodDef shpy_family_methods[];

@@ -65,12 +65,14 @@ static void be_keeper(struct sh_crew *crew, uint32_t tag, int ticket) __attribut
 
 static void be_keeper(struct sh_crew *crew, uint32_t tag, int ticket)
 {
-    sh_life_follow(ticket);
     sh_process_close(crew->keeper_pidfd);
     crew->keeper_pidfd = -1;
     sh_child_close_inherited();
-    if (sh_arena_enter_as(tag) < 0)
-        sh_process_quit(1);
+    if (!crew->binding.fork) {
+        sh_life_follow(ticket);
+        if (sh_arena_enter_as(tag) < 0)
+            sh_process_quit(1);
+    }
     sh_store_release(&crew->shared->is_kept, 1);
     sh_process_set_name("shoal-keeper");
     sh_keeper_run(crew);
@@ -85,7 +87,8 @@ static int fork_keeper(struct sh_crew *crew, uint32_t tag, int ticket)
     sh_signals_block(&crew->signals);
     sh_store_release(&crew->shared->is_kept, 0);
     sh_store_release(&crew->shared->keeper_tag, tag);
-    pid_t pid = sh_process_fork(&pidfd);
+    const struct sh_binding *binding = &crew->binding;
+    pid_t pid = binding->fork ? binding->fork(binding->context, tag, ticket, &pidfd) : sh_process_fork(&pidfd);
     if (pid == 0)
         be_keeper(crew, tag, ticket);
     sh_signals_restore(&crew->signals);
@@ -188,8 +191,9 @@ static void close_hands(struct sh_crew *crew)
 }
 
 /* Reap one of main's children, if it has ended. Waits where it must have. */
-static void reap_one(struct sh_hand *hand, int must)
+static void reap_one(struct sh_crew *crew, uint32_t index, int must)
 {
+    struct sh_hand *hand = &crew->hand[index];
     struct sh_process_end end;
     int r = -ECHILD;
 
@@ -197,7 +201,7 @@ static void reap_one(struct sh_hand *hand, int must)
     if (hand->pidfd >= 0) {
         if (must)
             sh_poll_readable(hand->pidfd, SH_DEADLINE_NEVER);
-        r = sh_launch_reap(hand, &end);
+        r = sh_launch_reap(crew, index, &end);
         sh_process_close(hand->pidfd);
     }
     hand->pidfd = -1;
@@ -210,7 +214,7 @@ void sh_crew_reap(shoal_pool *pool)
     struct sh_pool_shared *shared = pool->shared;
     struct sh_crew *crew = pool->crew;
 
-    if (pthread_mutex_trylock(&crew->mutex) != 0)
+    if (crew->binding.fork || pthread_mutex_trylock(&crew->mutex) != 0)
         return;
     int has_ended = sh_load_acquire(&shared->ended) != 0;
     for (uint32_t i = 0; i < shared->workers; i++) {
@@ -219,7 +223,7 @@ void sh_crew_reap(shoal_pool *pool)
         int is_buried =
             sh_load_acquire(&place->state) == SH_WORKER_NONE || sh_load_acquire(&place->generation) != hand->generation;
         if (hand->pid > 0 && (is_buried || has_ended))
-            reap_one(hand, has_ended);
+            reap_one(crew, i, has_ended);
     }
     pthread_mutex_unlock(&crew->mutex);
 }
@@ -252,14 +256,14 @@ static void abandon(struct sh_crew *crew)
             continue;
         sh_process_signal(hand->pidfd, SIGKILL);
         sh_poll_readable(hand->pidfd, SH_DEADLINE_NEVER);
-        sh_launch_reap(hand, &end);
+        sh_launch_reap(crew, i, &end);
         sh_member_cancel(sh_load_relaxed(&crew->shared->worker[i].tag));
     }
     close_hands(crew);
     sh_reclaim_wait();
 }
 
-int sh_crew_open(shoal_pool *pool)
+int sh_crew_open(shoal_pool *pool, const struct sh_binding *binding)
 {
     struct sh_crew *crew = make_crew(pool->shared);
     int r = crew ? sh_bell_open() : -ENOMEM;
@@ -267,6 +271,10 @@ int sh_crew_open(shoal_pool *pool)
     if (r < 0)
         goto free_crew;
     crew->bell = r;
+    if (binding)
+        crew->binding = *binding;
+    crew->pool = pool;
+    pool->crew = crew; /* what is forked from here on may look at it */
     sh_process_flush();
     r = 0;
     for (uint32_t i = 0; i < pool->shared->workers && r == 0; i++)
@@ -276,12 +284,12 @@ int sh_crew_open(shoal_pool *pool)
     if (r < 0)
         goto abandon;
     close_hands(crew);
-    pool->crew = crew;
     return 0;
 
 abandon:
     abandon(crew);
     sh_bell_close(crew->bell);
+    pool->crew = NULL;
 free_crew:
     free(crew);
     return r;

@@ -4,6 +4,7 @@
 
 #include "os/process.h"
 #include "os/signals.h"
+#include "pool/binding.h"
 #include "pool/pool.h"
 
 #include <pthread.h>
@@ -21,7 +22,9 @@ struct sh_hand {
  * a copy of its own, and one thread. */
 struct sh_crew {
     pthread_mutex_t mutex;
+    shoal_pool *pool;
     struct sh_pool_shared *shared;
+    struct sh_binding binding; /* all NULL: the core's own way */
     int bell;         /* main rings it where the keeper is to look at the pool's phase */
     int set;          /* keeper: what it waits for; -1 in main */
     int keeper_pidfd; /* main: -1 where there is none */
@@ -31,8 +34,8 @@ struct sh_crew {
     struct sh_hand hand[];           /* for each place */
 };
 
-/* Main: start all workers and the keeper. On failure none is left. */
-int sh_crew_open(shoal_pool *pool);
+/* Main: start all workers and the keeper; binding may be NULL. On failure none is left. */
+int sh_crew_open(shoal_pool *pool, const struct sh_binding *binding);
 
 /* Main: where the keeper has died, start another. Called by every thread that has waited; costs a load. */
 void sh_crew_attend(shoal_pool *pool);

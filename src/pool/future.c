@@ -1,5 +1,6 @@
 /* future.c - futures: waiting for a job or one of its items, and what came of it. */
 #include "arena/block.h"
+#include "base/crash.h"
 #include "pool/reason.h"
 #include "pool/table.h"
 #include "pool/turn.h"
@@ -130,15 +131,10 @@ int shoal_future_progress(const shoal_future *future, uint64_t *ret_done, uint64
     return 0;
 }
 
-/* Wait for an item: 0 and where its result lies, or its error. */
-static int result_of(shoal_future *future, uint64_t number, int64_t timeout, struct shoal_bytes *ret_result)
+int sh_future_result(const struct shoal_future *future, uint64_t number, struct shoal_bytes *ret_result)
 {
-    int r = enter_item(future, number);
+    int r = error_of(future, number);
 
-    if (r == 0)
-        r = wait_item(future, number, timeout);
-    if (r == 0)
-        r = error_of(future, number);
     if (r < 0)
         return r;
     struct sh_item *item = sh_pool_item(future->job, number);
@@ -155,6 +151,35 @@ static int result_of(shoal_future *future, uint64_t number, int64_t timeout, str
     }
     *ret_result = (struct shoal_bytes){.data = data, .size = size};
     return 0;
+}
+
+/* The steps are those of table.c: where main dies between the two, its burial lets the record forget the block. */
+int sh_future_take(struct shoal_future *future, uint64_t number, struct shoal_message *ret_message)
+{
+    struct sh_item *item = sh_pool_item(future->job, number);
+    struct shoal_bytes result;
+
+    if (sh_item_state(sh_load_acquire(&item->head)) != SH_ITEM_LARGE)
+        return 0;
+    int r = sh_future_result(future, number, &result);
+    if (r < 0)
+        return r;
+    uint64_t block = sh_load_relaxed(&item->data);
+    sh_block_give(block, sh_member_tag());
+    SH_CRASH_POINT(pool_result_taken);
+    sh_store_step(&item->head, SH_ITEM_DONE);
+    *ret_message = (struct shoal_message){.data = sh_at(block), .size = result.size, .block = block};
+    return 1;
+}
+
+/* Wait for an item: 0 and where its result lies, or its error. */
+static int result_of(shoal_future *future, uint64_t number, int64_t timeout, struct shoal_bytes *ret_result)
+{
+    int r = enter_item(future, number);
+
+    if (r == 0)
+        r = wait_item(future, number, timeout);
+    return r < 0 ? r : sh_future_result(future, number, ret_result);
 }
 
 ssize_t shoal_future_get(shoal_future *future, uint64_t item, void *buffer, size_t capacity, int64_t timeout)

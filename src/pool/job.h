@@ -65,7 +65,8 @@ enum {
 };
 
 enum {
-    SH_JOB_SIZES = 1, /* items have sizes of their own: the block begins with a struct sh_part for each */
+    SH_JOB_SIZES = 1,  /* items have sizes of their own: the block begins with a struct sh_part for each */
+    SH_JOB_COMMON = 2, /* and then with one more, for what all of them have in common */
 };
 
 #define SH_JOB_INLINE_ARGUMENT 96u
@@ -90,7 +91,7 @@ enum {
  *     items from limit on are cancelled: their records are and stay SH_ITEM_OPEN
  *     of a single task next_item and done stay 0: it was taken when the list's head has come to it */
 struct sh_job {
-    uint64_t function; /* address, or where workers are no copies of main, offset of its name */
+    uint64_t function; /* address, or where workers are no copies of main, offset of its name; a binding's own word */
     uint64_t argument; /* block with the items; 0: inline, or no bytes at all */
     uint64_t size;     /* of each item, or of the block where they have sizes of their own */
     uint64_t results;  /* block with the records; 0: `item` */

@@ -87,12 +87,11 @@ static void bury(struct sh_crew *crew, uint32_t index, struct sh_item_loss loss)
 /* A worker's pidfd says that it has ended. */
 static void attend_death(struct sh_crew *crew, uint32_t index)
 {
-    struct sh_hand *hand = &crew->hand[index];
     struct sh_process_end end;
 
-    if (hand->pidfd < 0)
+    if (crew->hand[index].pidfd < 0)
         return;
-    int r = sh_launch_reap(hand, &end);
+    int r = sh_launch_reap(crew, index, &end);
     if (r != -EAGAIN)
         bury(crew, index, r == 0 ? loss_of(&end) : unknown_loss);
 }
@@ -121,7 +120,7 @@ static void adopt(struct sh_crew *crew, uint32_t index)
     if (!sh_member_is_dead(tag)) /* so the pid was this worker's when it was opened */
         return;
     struct sh_process_end end;
-    int r = sh_launch_reap(hand, &end);
+    int r = sh_launch_reap(crew, index, &end);
     bury(crew, index, r == 0 ? loss_of(&end) : unknown_loss);
 }
 
@@ -183,10 +182,12 @@ static int start_missing(struct sh_crew *crew)
         struct sh_hand *hand = &crew->hand[i];
         if (hand->pidfd >= 0)
             continue;
-        if (sh_crew_start(crew, i, sh_life_ticket_again) == 0)
+        if (sh_crew_start(crew, i, sh_life_ticket_again) < 0)
+            is_complete = 0;
+        else if (hand->pidfd >= 0)
             watch(crew, i);
         else
-            is_complete = 0;
+            bury(crew, i, unknown_loss);
     }
     return is_complete;
 }

@@ -146,8 +146,16 @@ static int launch_spawn(struct sh_crew *crew, uint32_t index, uint32_t tag, int 
 int sh_launch_worker(struct sh_crew *crew, uint32_t index, uint32_t tag, int ticket, struct sh_hand *ret_hand)
 {
     struct sh_hand hand = {.generation = sh_load_relaxed(&crew->shared->worker[index].generation), .pidfd = -1};
+    const struct sh_binding *binding = &crew->binding;
     int r;
 
+    if (binding->launch) {
+        const struct sh_expected expected = {crew->pool, index, hand.generation, tag, ticket};
+        r = binding->launch(binding->context, &expected, &hand.pid, &hand.pidfd);
+        if (r == 0)
+            *ret_hand = hand;
+        return r;
+    }
     switch (crew->shared->start) {
     case SHOAL_START_FORKSERVER:
         r = launch_forkserver(crew, index, tag, ticket, &hand);
@@ -163,9 +171,14 @@ int sh_launch_worker(struct sh_crew *crew, uint32_t index, uint32_t tag, int tic
     return r;
 }
 
-int sh_launch_reap(const struct sh_hand *hand, struct sh_process_end *ret_end)
+int sh_launch_reap(struct sh_crew *crew, uint32_t index, struct sh_process_end *ret_end)
 {
+    const struct sh_hand *hand = &crew->hand[index];
+    const struct sh_binding *binding = &crew->binding;
     struct sh_process_end end;
+
+    if (binding->reap)
+        return binding->reap(binding->context, index, hand->pidfd, hand->pid, ret_end);
     int r = sh_process_reap(hand->pidfd, hand->pid, ret_end);
 
     if (r == -EAGAIN || !hand->server)

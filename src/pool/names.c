@@ -12,7 +12,8 @@
 /* A name in the arena. Never changes once it is linked. */
 struct sh_name {
     uint64_t next; /* offset of the one before; 0: none */
-    char text[SH_POOL_NAME_SIZE];
+    uint64_t size; /* of text; a C function's name ends with 0 */
+    char text[];
 };
 
 /* What this process has found so far: private memory. */
@@ -34,16 +35,17 @@ static uint64_t address_of(shoal_task_function *function)
 
 /* --- main --- */
 
-static int link_name(struct sh_pool_shared *shared, const char *text, uint64_t *ret_word)
+int sh_names_keep(shoal_pool *pool, const void *text, size_t size, uint64_t *ret_word)
 {
+    struct sh_pool_shared *shared = pool->shared;
     uint64_t offset;
-    int r = sh_block_alloc(sizeof(struct sh_name), &offset);
+    int r = sh_block_alloc(sizeof(struct sh_name) + size, &offset);
 
     if (r < 0)
         return r;
     struct sh_name *name = sh_at(offset);
-    memset(name, 0, sizeof *name);
-    strncpy(name->text, text, sizeof name->text - 1);
+    name->size = size;
+    memcpy(name->text, text, size);
     sh_word_lock(&shared->put);
     name->next = sh_load_relaxed(&shared->names);
     sh_store_step(&shared->names, offset);
@@ -69,7 +71,7 @@ static int tell(shoal_pool *pool, shoal_task_function *function, uint64_t *ret_w
     struct sh_names *names = malloc(sizeof *names);
     if (!names)
         return -ENOMEM;
-    int r = link_name(pool->shared, text, &names->word);
+    int r = sh_names_keep(pool, text, strlen(text) + 1, &names->word);
     if (r < 0) {
         free(names);
         return r;
@@ -134,6 +136,12 @@ shoal_task_function *sh_names_find(const struct sh_pool_shared *shared, uint64_t
         found = names;
     }
     return (shoal_task_function *)(void (*)(void))function;
+}
+
+struct shoal_bytes sh_names_text(uint64_t word)
+{
+    const struct sh_name *name = sh_at(word);
+    return (struct shoal_bytes){.data = name->text, .size = name->size};
 }
 
 shoal_pool_initializer *sh_names_read(const struct sh_pool_shared *shared, const struct sh_pool_hook *hook)

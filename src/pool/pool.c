@@ -3,6 +3,7 @@
 
 #include "os/clock.h"
 #include "os/cpu.h"
+#include "pool/binding.h"
 #include "pool/bury.h"
 #include "pool/crew.h"
 #include "pool/keeper.h"
@@ -148,18 +149,14 @@ discard_body:
     return r;
 }
 
-static int open_pool(const struct shoal_pool_options *options, shoal_pool **ret_pool)
+static int open_pool(const struct shoal_pool_options *options, const struct sh_binding *binding, shoal_pool **ret_pool)
 {
-    struct shoal_pool_options resolved = *options;
     shoal_pool *pool;
-    int r = sh_launch_verify(&resolved.start);
+    int r = sh_pool_create(options, &pool);
 
     if (r < 0)
         return r;
-    r = sh_pool_create(&resolved, &pool);
-    if (r < 0)
-        return r;
-    r = sh_crew_open(pool);
+    r = sh_crew_open(pool, binding);
     if (r < 0) {
         sh_pool_release(pool);
         return r;
@@ -170,10 +167,21 @@ static int open_pool(const struct shoal_pool_options *options, shoal_pool **ret_
 
 int shoal_pool_open(const struct shoal_pool_options *options, shoal_pool **ret_pool)
 {
-    static const struct shoal_pool_options defaults = {SHOAL_OPTIONS(shoal_pool)};
-    int r = ret_pool ? verify(options ? options : &defaults) : -EINVAL;
+    struct shoal_pool_options resolved = {SHOAL_OPTIONS(shoal_pool)};
+    int r = ret_pool ? verify(options ? options : &resolved) : -EINVAL;
 
-    return r < 0 ? r : open_pool(options ? options : &defaults, ret_pool);
+    if (r < 0)
+        return r;
+    if (options)
+        resolved = *options;
+    r = sh_launch_verify(&resolved.start);
+    return r < 0 ? r : open_pool(&resolved, NULL, ret_pool);
+}
+
+int sh_binding_open(const struct shoal_pool_options *options, const struct sh_binding *binding, shoal_pool **ret_pool)
+{
+    int r = verify(options);
+    return r < 0 ? r : open_pool(options, binding, ret_pool);
 }
 
 /* --- closing --- */

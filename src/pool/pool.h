@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <shoal/pool.h>
+#include <shoal/queue.h>
 #include <stdint.h>
 
 struct sh_crew;
@@ -69,6 +70,13 @@ int sh_pool_create(const struct shoal_pool_options *options, shoal_pool **ret_po
 
 /* Whether this is a pool that this process opened: 0; -EINVAL for NULL, -EPERM in another process. */
 int sh_pool_enter(const shoal_pool *pool);
+
+/* The result of an item that has ended, or its error, where that is known already. */
+int sh_future_result(const struct shoal_future *future, uint64_t item, struct shoal_bytes *ret_result);
+
+/* Take such a result's block over: it is this process's, ret_message, and the item has no result any more. 0 where the
+ * result lies in no block of its own. */
+int sh_future_take(struct shoal_future *future, uint64_t item, struct shoal_message *ret_message);
 
 /* A future that was dropped, and that nothing waits for: give its slot back, and its hold of the pool. */
 void sh_future_end(struct shoal_future *future);

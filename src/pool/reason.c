@@ -122,6 +122,10 @@ void sh_reason_tell_of_pool(struct sh_pool_shared *pool, int was_cancelled, uint
     } else if (sh_reason_of_pool(pool) == -ENOEXEC) {
         int refusal = sh_load_relaxed(&pool->refusal);
         ret_error->error = -ENOEXEC;
+        if (pool->reason[0]) {
+            snprintf(ret_error->message, sizeof ret_error->message, "the pool was given up: %.159s", pool->reason);
+            return;
+        }
         snprintf(ret_error->message, sizeof ret_error->message,
                  "the pool was given up: worker after worker failed to start, the last one's initializer with %d: %s",
                  refusal, refusal < 0 ? strerror(-refusal) : "it died");

@@ -57,6 +57,8 @@ static void run_item(struct shoal_task *task, shoal_task_function *function)
     if (sh_unlikely(sh_thread_process_epoch() != task->epoch))
         sh_process_exit(r < 0 ? 1 : 0); /* a child that the function forked has come back from it */
     SH_CRASH_POINT(pool_item_ran);
+    if (sh_unlikely(task->is_abandoned))
+        return;
     if (sh_likely(r >= 0))
         commit_result(task);
     else
@@ -91,6 +93,9 @@ static int say_unknown(shoal_task *task)
 
 static shoal_task_function *find_function(struct shoal_task *task, uint64_t word)
 {
+    task->word = word;
+    if (task->calls)
+        return task->calls->run;
     shoal_task_function *function = sh_names_find(task->pool, word);
 
     return sh_likely(function != NULL) ? function : say_unknown;
@@ -99,21 +104,6 @@ static shoal_task_function *find_function(struct shoal_task *task, uint64_t word
 static const char *items_of(const struct sh_job *job)
 {
     return job->argument ? sh_at(job->argument) : job->inline_argument;
-}
-
-static void run_single(struct shoal_task *task, struct sh_claim *claim, const struct sh_posted *posted)
-{
-    struct sh_job *job = task->job;
-
-    sh_store_step(&claim->begun, 1);
-    SH_CRASH_POINT(pool_item_begun);
-    task->item = 0;
-    task->data = posted ? (const void *)posted->data : items_of(job);
-    task->size = posted ? posted->size : job->size;
-    task->record = &job->item;
-    task->room = SH_JOB_INLINE_RESULT;
-    run_item(task, find_function(task, posted ? posted->function : job->function));
-    end_single(job, claim);
 }
 
 static void find_data(struct shoal_task *task, const char *base)
@@ -130,6 +120,36 @@ static void find_data(struct shoal_task *task, const char *base)
     }
 }
 
+static void find_common(struct shoal_task *task, const char *base)
+{
+    const struct sh_part *part = (const struct sh_part *)(const void *)base + task->job->count;
+
+    task->common = task->job->flags & SH_JOB_COMMON ? (struct shoal_bytes){base + part->offset, part->size}
+                                                    : (struct shoal_bytes){0};
+}
+
+static void run_single(struct shoal_task *task, struct sh_claim *claim, const struct sh_posted *posted)
+{
+    struct sh_job *job = task->job;
+
+    sh_store_step(&claim->begun, 1);
+    SH_CRASH_POINT(pool_item_begun);
+    task->item = 0;
+    task->common = (struct shoal_bytes){0};
+    if (posted) {
+        task->data = posted->data;
+        task->size = posted->size;
+    } else {
+        find_data(task, items_of(job));
+        find_common(task, items_of(job));
+    }
+    task->record = &job->item;
+    task->room = SH_JOB_INLINE_RESULT;
+    run_item(task, find_function(task, posted ? posted->function : job->function));
+    if (sh_likely(!task->is_abandoned))
+        end_single(job, claim);
+}
+
 static void run_many(struct shoal_task *task, struct sh_claim *claim)
 {
     struct sh_job *job = task->job;
@@ -137,8 +157,9 @@ static void run_many(struct shoal_task *task, struct sh_claim *claim)
     const char *base = items_of(job);
     uint32_t count = sh_load_relaxed(&claim->count);
 
+    find_common(task, base);
     task->room = sh_job_room(job->stride);
-    for (uint32_t i = sh_load_relaxed(&claim->begun); i < count; i++) {
+    for (uint32_t i = sh_load_relaxed(&claim->begun); i < count && !task->is_abandoned; i++) {
         sh_store_step(&claim->begun, i + 1);
         SH_CRASH_POINT(pool_item_begun);
         task->item = claim->first + i;

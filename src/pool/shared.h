@@ -88,6 +88,7 @@ struct sh_pool_shared {
     _Atomic uint32_t phase;
     _Atomic uint32_t ended;
     _Atomic int32_t refusal;   /* what the initializer said when the pool was given up */
+    char reason[160];          /* under take, by workers of a binding: the same in words, "" where nobody said any */
     _Atomic uint32_t failures; /* workers that did not come up, one after another; 0 by each that does */
     _Atomic uint32_t keeper_tag;
     _Atomic uint32_t is_kept; /* the keeper has come: 1 by it, 0 by main before it starts one */

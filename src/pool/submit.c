@@ -27,9 +27,9 @@ struct parts {
     uint32_t flags;
 };
 
-static void free_parts(const struct parts *parts)
+static void free_parts(const struct sh_submission *submission, const struct parts *parts)
 {
-    if (parts->argument)
+    if (parts->argument && parts->argument != submission->block)
         sh_block_free(parts->argument);
     if (parts->results)
         sh_block_free(parts->results);
@@ -79,6 +79,13 @@ static int pack_items(const struct sh_submission *submission, struct parts *part
     return r;
 }
 
+static void adopt_block(const struct sh_submission *submission, struct parts *parts)
+{
+    parts->argument = submission->block;
+    parts->argument_size = submission->block_size;
+    parts->flags = submission->block_flags;
+}
+
 static int make_results(const struct sh_submission *submission, struct parts *parts)
 {
     uint64_t room = sh_max(sh_round_up((uint64_t)submission->result_size, UINT64_C(8)), (uint64_t)RESULT_ROOM);
@@ -109,11 +116,15 @@ static int make_parts(const struct sh_submission *submission, struct parts *part
         alone.parts = NULL;
         return make_parts(&alone, parts);
     }
-    int r = submission->parts ? pack_parts(submission, parts) : pack_items(submission, parts);
+    int r = 0;
+    if (submission->block)
+        adopt_block(submission, parts);
+    else
+        r = submission->parts ? pack_parts(submission, parts) : pack_items(submission, parts);
     if (r == 0)
         r = make_results(submission, parts);
     if (r < 0)
-        free_parts(parts);
+        free_parts(submission, parts);
     return r;
 }
 
@@ -248,8 +259,8 @@ int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_fu
     struct sh_pool_shared *shared = pool->shared;
     struct parts parts;
     uint32_t index;
-    uint64_t function;
-    int r = sh_names_tell(pool, submission->function, &function);
+    uint64_t function = submission->word;
+    int r = submission->function ? sh_names_tell(pool, submission->function, &function) : 0;
 
     if (r == 0)
         r = make_parts(submission, &parts);
@@ -258,7 +269,7 @@ int sh_submit(shoal_pool *pool, const struct sh_submission *submission, shoal_fu
     parts.function = function;
     r = take_slot(pool, submission->timeout, &index);
     if (r < 0) {
-        free_parts(&parts);
+        free_parts(submission, &parts);
         return r;
     }
     struct shoal_future *future = sh_pool_future(pool, index);

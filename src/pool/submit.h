@@ -4,9 +4,14 @@
 
 #include "pool/pool.h"
 
-/* What is submitted: count items, either of size bytes each, side by side, or each with its own (parts). */
+/* What is submitted: count items, either of size bytes each, side by side, or each with its own (parts), or in a block
+ * as the job will have them (pool/job.h), which is the job's on success. */
 struct sh_submission {
-    shoal_task_function *function;
+    shoal_task_function *function; /* NULL: a binding's, word names it */
+    uint64_t word;
+    uint64_t block; /* 0: none */
+    uint64_t block_size;
+    uint32_t block_flags; /* SH_JOB_SIZES ... */
     const void *items;
     size_t size;
     const struct shoal_bytes *parts;

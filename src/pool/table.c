@@ -271,7 +271,7 @@ void sh_table_bury(struct sh_pool_shared *shared, uint32_t tag)
     uint32_t top = sh_load_acquire(&shared->top);
     for (uint32_t i = 1; i < top; i++) {
         struct sh_job *job = sh_pool_job(shared, i);
-        if (sh_load_acquire(&job->life) & SH_JOB_PRIVATE)
+        if (!(sh_load_acquire(&job->life) & SH_JOB_FREE)) /* PRIVATE, or results were taken of it */
             forget_parts(job, tag);
     }
 }

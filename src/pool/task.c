@@ -39,25 +39,34 @@ uint64_t shoal_task_item(const shoal_task *task)
     return task ? task->item : 0;
 }
 
-int shoal_task_return(shoal_task *task, const void *data, size_t size)
+int sh_task_reserve(struct shoal_task *task, size_t size, void **ret_data)
 {
     uint64_t block = 0;
-    int r = enter(task);
 
-    if (r < 0 || (!data && size))
-        return r < 0 ? r : -EINVAL;
     if (size > task->room) {
-        r = sh_block_alloc(size, &block);
+        int r = sh_block_alloc(size, &block);
         if (r < 0)
             return r;
     }
     if (task->block)
         sh_block_free(task->block);
-    if (size)
-        memcpy(block ? sh_at(block) : (char *)task->record + offsetof(struct sh_item, data), data, size);
     task->block = block;
     task->result_size = size;
+    *ret_data = block ? sh_at(block) : (char *)task->record + offsetof(struct sh_item, data);
     return 0;
+}
+
+int shoal_task_return(shoal_task *task, const void *data, size_t size)
+{
+    void *to;
+    int r = enter(task);
+
+    if (r < 0 || (!data && size))
+        return r < 0 ? r : -EINVAL;
+    r = sh_task_reserve(task, size, &to);
+    if (r == 0 && size)
+        memcpy(to, data, size);
+    return r;
 }
 
 int shoal_task_fail(shoal_task *task, int error, const char *format, ...)

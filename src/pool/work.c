@@ -1,16 +1,21 @@
 /* work.c - a worker's process: initialize, take turns, sleep where there is nothing to do, leave. */
 #include "pool/work.h"
 
+#include "os/bell.h"
 #include "os/clock.h"
 #include "os/identity.h"
 #include "os/process.h"
 #include "os/spin.h"
+#include "pool/launch.h"
 #include "pool/names.h"
 #include "pool/run.h"
 #include "pool/turn.h"
 #include "process/child.h"
 
 #include <errno.h>
+#include <string.h>
+
+#define LOOK_UP INT64_C(1000000000)
 
 static int is_over(struct sh_pool_shared *pool)
 {
@@ -37,19 +42,35 @@ static void spin(struct sh_pool_shared *pool, struct sh_posted *posted)
     }
 }
 
-static void sleep_once(struct sh_pool_shared *pool)
+static void sleep_once(struct sh_pool_shared *pool, int64_t deadline)
 {
     sh_process_flush(); /* what tasks have printed is not to wait in a buffer for the next one */
     uint32_t seen = sh_word_prepare(&pool->idle, SH_WORD_DATA);
     if (!sh_pool_has_work(pool) && sh_load_acquire(&pool->phase) == SH_POOL_OPEN)
-        sh_word_sleep(&pool->idle, seen, SH_WORD_DATA, SH_DEADLINE_NEVER);
+        sh_word_sleep(&pool->idle, seen, SH_WORD_DATA, deadline);
     sh_word_forget();
+}
+
+/* The same for a worker of a binding. It looks up now and then: a signal may have come just before it slept. */
+static int rest_once(struct shoal_task *task)
+{
+    const struct sh_worker_calls *calls = task->calls;
+
+    if (!calls) {
+        sleep_once(task->pool, SH_DEADLINE_NEVER);
+        return 0;
+    }
+    calls->rest(calls->context);
+    sleep_once(task->pool, sh_clock_now() + LOOK_UP);
+    return calls->resume(calls->context);
 }
 
 /* Wait for something to do: NULL where there will be nothing. Who was among the sleepers has to wake the next where
  * there is more. */
-static struct sh_claim *await_claim(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_posted *posted)
+static struct sh_claim *await_claim(struct shoal_task *task, struct sh_posted *posted)
 {
+    struct sh_pool_shared *pool = task->pool;
+    struct sh_worker *place = task->place;
     int is_sleeper = 0;
 
     for (;;) {
@@ -65,7 +86,10 @@ static struct sh_claim *await_claim(struct sh_pool_shared *pool, struct sh_worke
         }
         if (is_over(pool))
             return NULL;
-        sleep_once(pool);
+        if (rest_once(task) < 0) {
+            sh_task_abandon(task);
+            return NULL;
+        }
         is_sleeper = 1;
     }
 }
@@ -90,13 +114,15 @@ static void take_turns(struct shoal_task *task, struct sh_claim *claim)
         if (!claim)
             claim = sh_turn_take(pool, task->place, &posted);
         if (!claim)
-            claim = await_claim(pool, task->place, &posted);
+            claim = await_claim(task, &posted);
         if (!claim)
             return;
         if (!posted.number)
             look_at_slot(task, claim, &posted);
         sh_run_claim(task, claim, posted.number ? &posted : NULL);
         claim = NULL;
+        if (task->is_abandoned)
+            return;
         if (pool->tasks_per_worker && ++turns == pool->tasks_per_worker)
             return;
     }
@@ -118,13 +144,20 @@ static void end(int code)
     sh_process_exit(code);
 }
 
-void sh_work_run(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t generation)
+static struct shoal_task begin(struct sh_pool_shared *pool, struct sh_worker *place)
 {
     struct shoal_task task = {
         .pool = pool, .place = place, .pid = (int32_t)sh_identity_pid(), .epoch = sh_thread_process_epoch()};
-    struct sh_claim *claim;
 
     sh_store_relaxed(&place->pid, task.pid);
+    return task;
+}
+
+void sh_work_run(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t generation)
+{
+    struct shoal_task task = begin(pool, place);
+    struct sh_claim *claim;
+
     int r = call(pool, &pool->initializer);
     if (sh_thread_process_epoch() != task.epoch)
         sh_process_exit(r < 0);
@@ -140,4 +173,40 @@ void sh_work_run(struct sh_pool_shared *pool, struct sh_worker *place, uint32_t 
     if (sh_load_relaxed(&pool->phase) < SH_POOL_TERMINATED)
         call(pool, &pool->finalizer);
     end(0);
+}
+
+/* --- of a binding --- */
+
+void sh_binding_close_inherited(shoal_pool *pool)
+{
+    sh_launch_close_inherited(pool->crew);
+    sh_bell_close(pool->crew->bell);
+}
+
+void sh_binding_refuse(struct sh_pool_shared *pool, uint32_t index, const char *reason)
+{
+    struct sh_worker *place = &pool->worker[index];
+
+    sh_turn_lock(pool);
+    strncpy(pool->reason, reason, sizeof pool->reason - 1);
+    sh_word_unlock(&pool->take);
+    sh_store_relaxed(&place->refusal, -ENOEXEC);
+    sh_store_release(&place->state, SH_WORKER_REFUSED);
+}
+
+int sh_binding_serve(struct sh_pool_shared *pool, uint32_t index, uint32_t generation,
+                     const struct sh_worker_calls *calls)
+{
+    struct sh_worker *place = &pool->worker[index];
+    struct shoal_task task = begin(pool, place);
+    struct sh_claim *claim;
+
+    task.calls = calls;
+    if (sh_turn_arrive(pool, place, generation, &claim) < 0)
+        return 0;
+    take_turns(&task, claim);
+    if (task.is_abandoned)
+        return -ECANCELED;
+    sh_turn_leave(pool, place);
+    return 0;
 }
