@@ -7,8 +7,8 @@
 
 /* The memory of a message, which is the object's on success. */
 PyObject *shpy_block_new(struct shpy_state *state, struct shoal_message *message);
-/* The same of memory in the arena that stays another's. Return it before that one may take it back: who keeps some of it
- * has a private copy then. -1 with an exception, where there is no memory for that. */
+/* The same of memory in the arena that stays another's. Return it before that one may take it back: who keeps some of
+ * it has a private copy then. -1 with an exception, where there is no memory for that. */
 PyObject *shpy_block_borrow(struct shpy_state *state, const void *data, size_t size);
 int shpy_block_return(PyObject *block);
 /* The same of memory to be filled. */

@@ -568,8 +568,8 @@ static PyObject *iterator_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     int is_unordered;
 
     (void)kwargs;
-    if (!state || !PyArg_ParseTuple(args, "O!OOnnp", state->pool_type, &pool, &function, &iterable, &chunk, &most,
-                                    &is_unordered))
+    if (!state ||
+        !PyArg_ParseTuple(args, "O!OOnnp", state->pool_type, &pool, &function, &iterable, &chunk, &most, &is_unordered))
         return NULL;
     if (!((struct shpy_pool *)pool)->pool || ((struct shpy_pool *)pool)->is_closed) {
         shpy_submit_raise(-EPIPE);
@@ -644,7 +644,8 @@ static void iterator_dealloc(PyObject *object)
 static PyMethodDef iterator_methods[] = {
     {"next", SHPY_FASTCALL(iterator_next), METH_FASTCALL | METH_KEYWORDS,
      "next(timeout=None)\n--\n\n"
-     "The next result, or what the item's call raised. multiprocessing.TimeoutError after timeout seconds without one."},
+     "The next result, or what the item's call raised. multiprocessing.TimeoutError after timeout seconds without "
+     "one."},
     {"_feed", iterator_feed, METH_NOARGS, "Submit all items, as they are produced."},
     {NULL, NULL, 0, NULL},
 };

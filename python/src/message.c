@@ -274,7 +274,8 @@ PyObject *shpy_message_decode_owned(struct shpy_state *state, PyObject *block, s
 {
     const char *data = shpy_block_data(block) + skip;
 
-    return shpy_message_is_frame(data, size) ? decode_frame(state, block, skip, size) : shpy_message_decode(state, data, size);
+    return shpy_message_is_frame(data, size) ? decode_frame(state, block, skip, size)
+                                             : shpy_message_decode(state, data, size);
 }
 
 PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_message *message, size_t skip)

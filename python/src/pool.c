@@ -227,7 +227,8 @@ static int call_join(void *context, int64_t timeout)
 {
     int r;
 
-    /* Never with the interpreter's lock: who ends the keeper may hold what its fork, which needs that lock, waits for. */
+    /* Never with the interpreter's lock: who ends the keeper may hold what its fork, which needs that lock, waits for.
+     */
     Py_BEGIN_ALLOW_THREADS;
     r = shoal_pool_join(context, timeout);
     Py_END_ALLOW_THREADS;
@@ -401,7 +402,8 @@ static PyMethodDef pool_methods[] = {
      "apply(func, args=(), kwds={})\n--\n\nReturn func(*args, **kwds), called in a worker."},
     {"apply_async", SHPY_FASTCALL(pool_apply_async), METH_FASTCALL | METH_KEYWORDS,
      "apply_async(func, args=(), kwds={}, callback=None, error_callback=None)\n--\n\n"
-     "Have func(*args, **kwds) called in a worker: an AsyncResult. When it has ended a thread calls callback with what\n"
+     "Have func(*args, **kwds) called in a worker: an AsyncResult. When it has ended a thread calls callback with "
+     "what\n"
      "it returned, or error_callback with what it raised."},
     {"map", SHPY_FASTCALL(pool_map), METH_FASTCALL | METH_KEYWORDS,
      "map(func, iterable, chunksize=None)\n--\n\n"

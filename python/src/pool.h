@@ -51,7 +51,8 @@ struct shpy_pool {
 };
 
 /* A task, or a map. future: NULL when value is known. errors: dict of exceptions by item, for items that could not be
- * written; NULL: none. value: the result or the exception, when it was asked for. is_called: callbacks, if any, were. */
+ * written; NULL: none. value: the result or the exception, when it was asked for. is_called: callbacks, if any, were.
+ */
 struct shpy_result {
     PyObject_HEAD;
     struct shpy_pool *pool;

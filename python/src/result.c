@@ -14,10 +14,9 @@ static PyObject *raise_failure(struct shpy_pool *pool, shoal_future *future, uin
 
     if (shoal_future_error(future, item, &error) < 0)
         return shpy_error_raise(code, "a result cannot be had");
-    PyObject *exception =
-        PyObject_CallMethod((PyObject *)pool, "_failure", "iiiiKKs", error.error, error.signal, error.exit_code,
-                            (int)error.pid, (unsigned long long)future->job->number, (unsigned long long)item,
-                            error.message);
+    PyObject *exception = PyObject_CallMethod((PyObject *)pool, "_failure", "iiiiKKs", error.error, error.signal,
+                                              error.exit_code, (int)error.pid, (unsigned long long)future->job->number,
+                                              (unsigned long long)item, error.message);
     if (exception)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);
@@ -141,7 +140,8 @@ static int settle(struct shpy_result *result)
         end_settling(result);
         return 0;
     }
-    PyObject *value = result->is_map ? collect(result) : shpy_result_item(result->pool, result->future, 0, result->errors);
+    PyObject *value =
+        result->is_map ? collect(result) : shpy_result_item(result->pool, result->future, 0, result->errors);
     int success = value != NULL;
     if (!value)
         value = shpy_encode_error();

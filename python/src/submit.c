@@ -1,7 +1,8 @@
 /* submit.c - handing tasks to the core: a single call, or a batch of items. */
+#include "pool/submit.h"
+
 #include "arena/block.h"
 #include "pool.h"
-#include "pool/submit.h"
 
 #include <errno.h>
 #include <string.h>
@@ -61,8 +62,8 @@ static int copy_to_block(const struct shpy_message *message, uint64_t *ret_block
     return r;
 }
 
-static int submit_message(struct shpy_pool *pool, const struct shpy_message *message,
-                          struct sh_submission *submission, shoal_future **ret_future)
+static int submit_message(struct shpy_pool *pool, const struct shpy_message *message, struct sh_submission *submission,
+                          shoal_future **ret_future)
 {
     char small[SH_JOB_INLINE_ARGUMENT];
     int r = 0;
@@ -159,7 +160,8 @@ static int make_block(struct shpy_batch *batch, const struct shpy_message *commo
 }
 
 /* Encode what the items have in common: nothing, where the function has a name; 1 where it cannot be written. */
-static int encode_common(struct shpy_pool *pool, PyObject *function, uint64_t *ret_word, struct shpy_message *ret_common)
+static int encode_common(struct shpy_pool *pool, PyObject *function, uint64_t *ret_word,
+                         struct shpy_message *ret_common)
 {
     ret_common->size = ret_common->count = 0;
     ret_common->keep = ret_common->heap = NULL;

@@ -198,8 +198,7 @@ static int give_error(struct worker *worker, struct shoal_task *task, PyObject *
 
     if (!error)
         return sh_task_abandon(task);
-    PyObject *told =
-        PyObject_CallMethod((PyObject *)worker->pool, "_describe", value ? "OO" : "O", error, value, NULL);
+    PyObject *told = PyObject_CallMethod((PyObject *)worker->pool, "_describe", value ? "OO" : "O", error, value, NULL);
     Py_DECREF(error);
     if (!told || !PyBytes_Check(told)) {
         Py_XDECREF(told);

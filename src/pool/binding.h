@@ -22,7 +22,8 @@ struct sh_binding {
     /* Fork the keeper, as sh_process_fork does. The child follows by the ticket and is the member tag when it comes
      * back from here. */
     pid_t (*fork)(void *context, uint32_t tag, int ticket, int *ret_pidfd);
-    /* Start the process of a place, which comes to sh_binding_serve. 0, or a negative code. *ret_pidfd is -1 where it has ended and is reaped already. */
+    /* Start the process of a place, which comes to sh_binding_serve. 0, or a negative code. *ret_pidfd is -1 where it
+     * has ended and is reaped already. */
     int (*launch)(void *context, const struct sh_expected *expected, pid_t *ret_pid, int *ret_pidfd);
     /* How a process of a place has ended, as sh_process_reap. */
     int (*reap)(void *context, uint32_t index, int pidfd, pid_t pid, struct sh_process_end *ret_end);

@@ -25,9 +25,9 @@ struct sh_crew {
     shoal_pool *pool;
     struct sh_pool_shared *shared;
     struct sh_binding binding; /* all NULL: the core's own way */
-    int bell;         /* main rings it where the keeper is to look at the pool's phase */
-    int set;          /* keeper: what it waits for; -1 in main */
-    int keeper_pidfd; /* main: -1 where there is none */
+    int bell;                  /* main rings it where the keeper is to look at the pool's phase */
+    int set;                   /* keeper: what it waits for; -1 in main */
+    int keeper_pidfd;          /* main: -1 where there is none */
     pid_t keeper_pid;
     struct sh_signals signals;       /* as they were blocked in main when it started the keeper */
     char name[SH_PROCESS_NAME_SIZE]; /* main's, for workers that the keeper starts */

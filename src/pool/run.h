@@ -13,7 +13,7 @@ struct shoal_task {
     struct sh_pool_shared *pool;
     struct sh_worker *place;
     const struct sh_worker_calls *calls; /* a binding's; NULL: tasks are C functions */
-    uint32_t epoch; /* of the worker's process: a child that the function forks is no worker */
+    uint32_t epoch;                      /* of the worker's process: a child that the function forks is no worker */
     int32_t pid;
 
     struct sh_job *job;
@@ -25,13 +25,13 @@ struct shoal_task {
     struct shoal_bytes common; /* what the job's items have in common; NULL where there is nothing */
     uint32_t room;             /* for a result in the record */
     uint64_t result_size;
-    uint64_t block; /* with the result; 0: it is in the record */
-    uint64_t told;  /* with struct sh_failure; 0: nothing was said */
+    uint64_t block;   /* with the result; 0: it is in the record */
+    uint64_t told;    /* with struct sh_failure; 0: nothing was said */
     int is_abandoned; /* the worker is to end while the item runs */
 };
 
-/* Run a claim's items, from the first that has not begun, or until one is abandoned. posted: the claim is of this post's
- * job; NULL: look at the slot. */
+/* Run a claim's items, from the first that has not begun, or until one is abandoned. posted: the claim is of this
+ * post's job; NULL: look at the slot. */
 void sh_run_claim(struct shoal_task *task, struct sh_claim *claim, const struct sh_posted *posted);
 
 /* In a task function: where a result of size bytes is to be written. -ENOMEM. */
