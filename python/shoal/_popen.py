@@ -4,6 +4,7 @@ import multiprocessing.popen_fork
 import multiprocessing.popen_forkserver
 import multiprocessing.popen_spawn_posix
 import os
+import select
 
 from . import _core, _family
 
@@ -92,6 +93,27 @@ class _Served:
         with _family.in_environment():
             multiprocessing.forkserver.ensure_running()
         super()._launch(process_obj)
+
+
+def adopt_forkserver():
+    """In a forked child: go on with the parent's fork server for as long as that lives."""
+    server = multiprocessing.forkserver._forkserver
+    if server._forkserver_pid is None:
+        return
+    try:
+        life = os.pidfd_open(server._forkserver_pid)
+    except OSError:
+        life = None
+
+    def ensure_running():
+        if life is not None and not select.select([life], [], [], 0)[0]:
+            return
+        if server._forkserver_pid == adopted:  # no child of this process: not to be waited for
+            server._forkserver_pid = server._forkserver_address = None
+        type(server).ensure_running(server)
+
+    adopted = server._forkserver_pid
+    server.ensure_running = multiprocessing.forkserver.ensure_running = ensure_running
 
 
 class ForkServerPopen(_Placed, _Served, multiprocessing.popen_forkserver.Popen):

@@ -15,7 +15,7 @@ from multiprocessing.pool import (CLOSE, INIT, RUN, TERMINATE, ExceptionWithTrac
                                   RemoteTraceback, ThreadPool)
 from multiprocessing.reduction import ForkingPickler
 
-from . import _core
+from . import _core, _popen
 from .context import ProcessError, _default_context
 
 __all__ = ["Pool", "ThreadPool", "AsyncResult", "MapResult", "IMapIterator", "IMapUnorderedIterator",
@@ -257,6 +257,7 @@ class Pool(_Telling):
 
     def _become_keeper(self):
         process._children = set()
+        _popen.adopt_forkserver()
 
     @property
     def _pool(self):

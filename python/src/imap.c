@@ -217,7 +217,7 @@ free_entry:
     return -1;
 }
 
-/* Feed one chunk. What the source raises, or submitting, ends the input. */
+/* Feed one chunk. What the source raises, or submitting, ends the input, and takes the chunk's place. */
 static void feed_chunk(struct iterator *iterator)
 {
     struct shpy_batch batch = {0};
@@ -228,7 +228,7 @@ static void feed_chunk(struct iterator *iterator)
 
     if (r < 0 && !failure)
         failure = Py_NewRef(PyExc_KeyboardInterrupt);
-    if (batch.count && submit_entry(iterator, &batch) < 0) {
+    if (r == 0 && batch.count && submit_entry(iterator, &batch) < 0) {
         is_over = 1;
         Py_XSETREF(failure, shpy_encode_error());
     }
