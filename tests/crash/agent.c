@@ -225,7 +225,8 @@ static void expect_waking(void)
 
     if (waited > crash_limits.stuck)
         crash_fail(CRASH_STUCK, "the victim sleeps on, with all it needs to go on");
-    if (waited > LATE_AFTER && watch_sleeps_on(victim, LATE_AFTER / 2) && watch_sleeps(victim) == fed.sleep) {
+    if (waited > LATE_AFTER && watch_sleeps_on(victim, LATE_AFTER / 2) && watch_children_asleep(getpid()) &&
+        watch_sleeps(victim) == fed.sleep) { /* and nobody is at work who may have been woken first */
         atomic_store(&crash_board->late, 1);
         watch_describe(victim, crash_board->late_why, sizeof crash_board->late_why);
     }

@@ -96,10 +96,10 @@ static void clean_up(void)
     }
 }
 
-/* The agent's own calls on the object must not need the backstop either. */
+/* The agent's own calls on the object must not need the backstop either: nor where it waits for children of its own. */
 static void look_for_lateness(pid_t agent, uint64_t *sleep)
 {
-    if (atomic_load(&crash_board->phase) != PHASE_CHECK || !watch_asleep(agent)) {
+    if (atomic_load(&crash_board->phase) != PHASE_CHECK || !watch_asleep(agent) || !watch_children_asleep(agent)) {
         *sleep = UINT64_MAX;
         return;
     }

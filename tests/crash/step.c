@@ -65,7 +65,8 @@ struct snapshot {
 
 /* The run in progress: one a process, since the flag and the handler are the process's. */
 static struct {
-    struct step_record *record; /* NULL: counts, to act */
+    step_visitor *visit;        /* or, where it is NULL, */
+    struct step_record *record; /* or, where that is, counts, to act */
     uint64_t at;
     enum step_action action;
     struct step_report *report;
@@ -141,21 +142,30 @@ static bool snapshot_differs(void)
     return differs;
 }
 
-static bool is_syscall(uintptr_t pc)
+bool step_is_syscall(uintptr_t pc)
 {
     const unsigned char *code = (const unsigned char *)pc;
     return code[0] == 0x0f && code[1] == 0x05;
 }
 
+static void call_visitor(uintptr_t pc)
+{
+    unsigned what = run.seen.pages && snapshot_differs() ? STEP_WROTE : 0;
+
+    run.visit(pc, what | (step_is_syscall(run.last_pc) ? STEP_RETURNED : 0) | (step_is_syscall(pc) ? STEP_CALLS : 0));
+}
+
 static void on_point(uintptr_t pc)
 {
     run.steps++;
-    if (!run.record) {
+    if (run.visit) {
+        call_visitor(pc);
+    } else if (!run.record) {
         atomic_store_explicit(&run.report->steps, run.steps, memory_order_relaxed);
         if (run.steps == run.at)
             step_act(run.action, run.report, pc);
     } else {
-        bool changed = snapshot_differs() || is_syscall(pc) || is_syscall(run.last_pc) || pc == run.entry ||
+        bool changed = snapshot_differs() || step_is_syscall(pc) || step_is_syscall(run.last_pc) || pc == run.entry ||
                        pc == (uintptr_t)step_return;
         if (run.record->count < STEP_POINTS_MAX)
             run.record->point[run.record->count] = (struct step_point){.pc = pc, .changed = changed};
@@ -166,8 +176,9 @@ static void on_point(uintptr_t pc)
 
 /* Repeated string instructions would trap once for each repetition, sixteen thousand times to clear a slab's header: so
  * the handler carries them out, as the one instruction that they are. Returns false where there is none at pc. */
-static bool carry_out_string(mcontext_t *at)
+bool step_carry_out_string(void *machine)
 {
+    mcontext_t *at = machine;
     greg_t *r = at->gregs;
     const unsigned char *code = (const unsigned char *)r[REG_RIP];
     bool wide = code[0] == 0xf3 && code[1] == 0x48;
@@ -189,7 +200,7 @@ static bool carry_out_string(mcontext_t *at)
 static void on_instruction(mcontext_t *at)
 {
     uintptr_t pc = (uintptr_t)at->gregs[REG_RIP];
-    bool after_syscall = is_syscall(run.last_pc);
+    bool after_syscall = step_is_syscall(run.last_pc);
 
     if (after_syscall && getpid() != run.pid) { /* a child that the function forked: not the one to step */
         at->gregs[REG_EFL] &= ~TRAP_FLAG;
@@ -218,7 +229,7 @@ static void on_trap(int sig, siginfo_t *info, void *context)
         run.running = true;
         on_point(pc);
     }
-    while (run.running && carry_out_string(at))
+    while (run.running && step_carry_out_string(at))
         on_instruction(at);
     errno = saved;
 }
@@ -257,6 +268,21 @@ void step_record(const struct step_pages *pages, struct step_record *record, voi
     snapshot_begin(pages);
     call_stepped(function);
 }
+
+void step_visit(const struct step_pages *pages, step_visitor *visit, void (*function)(void))
+{
+    begin(function);
+    run.visit = visit;
+    if (pages)
+        snapshot_begin(pages);
+    call_stepped(function);
+}
+
+void step_forget_changes(void)
+{
+    if (run.seen.pages)
+        snapshot_differs();
+}
 #else
 const char step_return[1];
 
@@ -284,5 +310,15 @@ void step_record(const struct step_pages *pages, struct step_record *record, voi
 {
     (void)pages, (void)record, (void)function;
     abort();
+}
+
+void step_visit(const struct step_pages *pages, step_visitor *visit, void (*function)(void))
+{
+    (void)pages, (void)visit, (void)function;
+    abort();
+}
+
+void step_forget_changes(void)
+{
 }
 #endif

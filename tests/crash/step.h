@@ -77,6 +77,23 @@ void step_run(uint64_t at, enum step_action action, struct step_report *report, 
 bool step_break(const struct step_point *point, enum step_action action, struct step_report *report,
                 void (*function)(void));
 
+/* What a visitor is told of the instruction before this point: it wrote what others can see; it was a system call. And
+ * of the next: it is one. */
+enum { STEP_WROTE = 1, STEP_RETURNED = 2, STEP_CALLS = 4 };
+typedef void step_visitor(uintptr_t pc, unsigned what);
+
+/* Call function and visit each of its points. Without pages STEP_WROTE is never said, and it takes less time. */
+void step_visit(const struct step_pages *pages, step_visitor *visit, void (*function)(void));
+
+/* The same with the points before and after chosen instructions alone (0 is none). STEP_WROTE is said of all but system
+ * calls. A visitor may have an instruction forgotten, which is not come by any more. */
+#define STEP_PLACES_MAX 1024
+void step_visit_places(const uintptr_t *places, size_t count, step_visitor *visit, void (*function)(void));
+void step_forget_place(uintptr_t pc);
+
+/* For a visitor that waited for others: what they have changed was not this process. */
+void step_forget_changes(void);
+
 /* Call function with flags set in the processor's flag register, or without any: for a tracer. It has begun where the
  * next instruction is at function's address, and has ended at step_return. */
 void step_call(void (*function)(void), uintptr_t flags);
@@ -84,6 +101,11 @@ extern const char step_return[];
 
 /* CLOCK_MONOTONIC in nanoseconds, by a system call and nothing of libc. */
 int64_t step_now(void);
+
+/* step.c: whether a system call stands at pc. For handlers of SIGTRAP, with their context's machine state: carry out
+ * the repeated string instruction that comes next, false where there is none. */
+bool step_is_syscall(uintptr_t pc);
+bool step_carry_out_string(void *machine);
 
 /* step.c, break.c: kill or pause this process, as report will say. Calls nothing of libc. */
 void step_act(enum step_action action, struct step_report *report, uintptr_t pc);

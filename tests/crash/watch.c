@@ -63,6 +63,29 @@ bool watch_asleep(pid_t pid)
     return state && strncmp(state, ") S", 3) == 0;
 }
 
+static bool has_ended(pid_t pid)
+{
+    char text[512];
+    const char *state = read_proc(pid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+
+    return !state || strncmp(state, ") Z", 3) == 0;
+}
+
+bool watch_children_asleep(pid_t pid)
+{
+    char file[64], text[512];
+
+    snprintf(file, sizeof file, "task/%d/children", (int)pid);
+    if (!read_proc(pid, file, text, sizeof text))
+        return true;
+    char *at = text, *end;
+    for (pid_t child; (child = (pid_t)strtol(at, &end, 10)) > 0 && end != at; at = end) {
+        if (!watch_asleep(child) && !has_ended(child))
+            return false;
+    }
+    return true;
+}
+
 uint64_t watch_sleeps(pid_t pid)
 {
     static const char field[] = "\nvoluntary_ctxt_switches:";

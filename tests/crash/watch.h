@@ -10,6 +10,9 @@
 /* Whether the process sleeps in a futex wait, or a poll, now. One that was woken and waits for a processor does not. */
 bool watch_asleep(pid_t pid);
 
+/* Whether all children of the process sleep so, or have ended: none of them is at work. */
+bool watch_children_asleep(pid_t pid);
+
 /* How often it has gone to sleep so far (voluntary context switches). */
 uint64_t watch_sleeps(pid_t pid);
 
