@@ -39,6 +39,22 @@ int pair_pid(unsigned who);
 /* In prepare and operation: which of the two this process is. */
 unsigned pair_self(void);
 
+struct pair_result {
+    uint64_t points;   /* of the longest execution */
+    uint64_t runs;     /* schedules */
+    uint64_t possible; /* there are so many with up to two preemptions */
+    uint64_t kills;
+    uint64_t verdicts[CRASH_VERDICT_COUNT];
+    uint64_t late, failed;
+    enum crash_verdict first; /* of the first schedule that failed; CRASH_HOLDS where it was only late */
+    char first_schedule[200]; /* as the command line has it */
+    char first_why[500];
+    int64_t time;
+};
+
+/* Run one pair by the schedules that the command line, or the defaults, say. */
+void pair_explore(const struct pair_case *test, struct pair_result *ret_result);
+
 /* The body of main: runs all schedules with up to two preemptions, or as many as the command line says, and random ones
  * with more; prints the table. 0 where all held. */
 int pair_main(int argc, char **argv, const struct pair_case *cases, size_t count);

@@ -24,32 +24,17 @@ static struct options {
     bool list, lines;
 } options = {.most = MOST_DEFAULT, .random = RANDOM_DEFAULT, .seed = 1};
 
-struct result {
-    uint64_t points;   /* of the longest execution */
-    uint64_t runs;     /* schedules */
-    uint64_t possible; /* with up to two preemptions */
-    uint64_t kills;
-    uint64_t verdicts[CRASH_VERDICT_COUNT];
-    uint64_t late, failed;
-    struct baton_schedule first; /* that failed */
-    enum crash_verdict first_verdict;
-    char first_why[500];
-    int64_t time;
-};
-
 static const char *const end_names[BATON_END_COUNT] = {
     [BATON_PASS] = "pass", [BATON_KILL_HOLDER] = "kill", [BATON_KILL_OTHER] = "kill-other"};
 
 /* A schedule as the command line has it: who begins, the points, what happens at the last. */
-static const char *schedule_text(const struct baton_schedule *schedule)
+static void print_schedule(const struct baton_schedule *schedule, char *text, size_t size)
 {
-    static char text[200];
-    int length = snprintf(text, sizeof text, "%u", schedule->first);
+    int length = snprintf(text, size, "%u", schedule->first);
 
     for (unsigned i = 0; i < schedule->count; i++)
-        length += snprintf(text + length, sizeof text - (size_t)length, ":%" PRIu64, schedule->at[i]);
-    snprintf(text + length, sizeof text - (size_t)length, ":%s", end_names[schedule->end]);
-    return text;
+        length += snprintf(text + length, size - (size_t)length, ":%" PRIu64, schedule->at[i]);
+    snprintf(text + length, size - (size_t)length, ":%s", end_names[schedule->end]);
 }
 
 static bool parse_schedule(const char *text, struct baton_schedule *schedule)
@@ -66,7 +51,7 @@ static bool parse_schedule(const char *text, struct baton_schedule *schedule)
     return schedule->first < 2;
 }
 
-static void tally(struct result *result)
+static void tally(struct pair_result *result)
 {
     enum crash_verdict verdict = atomic_load(&crash_board->verdict);
     uint64_t points = atomic_load(&baton->points);
@@ -82,8 +67,8 @@ static void tally(struct result *result)
         return;
     if (result->failed++)
         return;
-    result->first = baton->schedule;
-    result->first_verdict = verdict;
+    result->first = verdict;
+    print_schedule(&baton->schedule, result->first_schedule, sizeof result->first_schedule);
     if (verdict == CRASH_HOLDS)
         snprintf(result->first_why, sizeof result->first_why, "woken by nothing but the backstop: %s",
                  crash_board->late_why);
@@ -92,7 +77,7 @@ static void tally(struct result *result)
 }
 
 /* Run one schedule. Returns how many points the execution had; 0 where a preemption had no effect, or it failed. */
-static uint64_t run(enum baton_run how, const struct baton_schedule *schedule, struct result *result)
+static uint64_t run(enum baton_run how, const struct baton_schedule *schedule, struct pair_result *result)
 {
     baton_hear(); /* what was left over */
     baton->run = how;
@@ -109,12 +94,12 @@ static uint64_t run(enum baton_run how, const struct baton_schedule *schedule, s
     return schedule->count && !atomic_load(&baton->passed) ? 0 : points < POINTS_MAX ? points : POINTS_MAX - 1;
 }
 
-static uint64_t run_one(unsigned first, uint64_t at, enum baton_end end, struct result *result)
+static uint64_t run_one(unsigned first, uint64_t at, enum baton_end end, struct pair_result *result)
 {
     return run(BATON_RUN, &(struct baton_schedule){.first = first, .count = at > 0, .at = {at}, .end = end}, result);
 }
 
-static void run_two(unsigned first, uint64_t one, uint64_t two, enum baton_end end, struct result *result)
+static void run_two(unsigned first, uint64_t one, uint64_t two, enum baton_end end, struct pair_result *result)
 {
     run(BATON_RUN, &(struct baton_schedule){.first = first, .count = 2, .at = {one, two}, .end = end}, result);
 }
@@ -134,7 +119,7 @@ static void add_pages(const struct step_pages *found)
 
 /* Find out what the two write: by executions one after the other, then by some with one preemption, which come by where
  * each meets the other. */
-static void rehearse(struct result *result)
+static void rehearse(struct pair_result *result)
 {
     struct baton_schedule schedule = {0};
 
@@ -159,13 +144,13 @@ static void rehearse(struct result *result)
 /* How many points the executions with one preemption have, by who begins and where it is. */
 static uint64_t length[2][POINTS_MAX];
 
-static bool goes_on(const struct result *result)
+static bool goes_on(const struct pair_result *result)
 {
     return result->failed < crash_limits.failures;
 }
 
 /* All schedules with one preemption, or with one kill. */
-static void run_ones(struct result *result)
+static void run_ones(struct pair_result *result)
 {
     memset(length, 0, sizeof length);
     for (unsigned first = 0; first < 2; first++) {
@@ -179,7 +164,7 @@ static void run_ones(struct result *result)
 
 /* Schedules with two preemptions, the second of which may be a kill, are numbered. Run number n, or all where n is
  * UINT64_MAX; returns how many there are. */
-static uint64_t run_number(uint64_t n, struct result *result)
+static uint64_t run_number(uint64_t n, struct pair_result *result)
 {
     uint64_t count = 0;
 
@@ -203,7 +188,7 @@ static uint64_t chance(uint64_t *state)
     return *state;
 }
 
-static void run_twos(uint64_t *state, struct result *result)
+static void run_twos(uint64_t *state, struct pair_result *result)
 {
     uint64_t count = run_number(UINT64_MAX, result);
     bool all = options.most == 0 || count <= options.most;
@@ -220,7 +205,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Three preemptions and more, of which the last may be a kill, anywhere. */
-static void run_random(uint64_t *state, struct result *result)
+static void run_random(uint64_t *state, struct pair_result *result)
 {
     for (uint64_t i = 0; i < options.random && goes_on(result); i++) {
         struct baton_schedule schedule = {.first = (unsigned)(chance(state) % 2),
@@ -233,38 +218,50 @@ static void run_random(uint64_t *state, struct result *result)
     }
 }
 
-static void explore(const struct pair_case *test, struct result *result)
+static void prepare_board(void)
 {
-    int64_t begin = step_now();
-    uint64_t state = options.seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    struct result rehearsal = {0};
+    if (baton)
+        return;
+    crash_board_make();
+    baton = crash_share(sizeof *baton);
+    baton->to_agent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (baton->to_agent < 0) {
+        perror("eventfd");
+        exit(1);
+    }
+}
 
+void pair_explore(const struct pair_case *test, struct pair_result *ret_result)
+{
+    struct pair_result rehearsal = {0}, result = {0};
+    uint64_t state = options.seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    struct baton_schedule schedule;
+    int64_t begin = step_now();
+
+    prepare_board();
     baton->test = test;
     rehearse(&rehearsal);
-    *result = rehearsal;
-    if (!rehearsal.failed) {
-        *result = (struct result){0};
-        struct baton_schedule schedule;
-        if (options.schedule) {
-            if (parse_schedule(options.schedule, &schedule))
-                run(BATON_RUN, &schedule, result);
-        } else {
-            run_ones(result);
-            run_twos(&state, result);
-            run_random(&state, result);
-        }
+    if (rehearsal.failed) {
+        result = rehearsal;
+    } else if (options.schedule) {
+        if (parse_schedule(options.schedule, &schedule))
+            run(BATON_RUN, &schedule, &result);
+    } else {
+        run_ones(&result);
+        run_twos(&state, &result);
+        run_random(&state, &result);
     }
-    result->time = step_now() - begin;
+    result.time = step_now() - begin;
+    *ret_result = result;
 }
 
-static void print_failure(const char *program, const struct pair_case *test, const struct result *result)
+static void print_failure(const char *program, const struct pair_case *test, const struct pair_result *result)
 {
-    printf("    %s: %s (%" PRIu64 " failed)\n", crash_verdict_name(result->first_verdict), result->first_why,
-           result->failed);
-    printf("    %s --case '%s' --schedule %s\n", program, test->name, schedule_text(&result->first));
+    printf("    %s: %s (%" PRIu64 " failed)\n", crash_verdict_name(result->first), result->first_why, result->failed);
+    printf("    %s --case '%s' --schedule %s\n", program, test->name, result->first_schedule);
 }
 
-static void print_result(const struct pair_case *test, const struct result *result)
+static void print_result(const struct pair_case *test, const struct pair_result *result)
 {
     printf("%-44s %6" PRIu64 " %9" PRIu64 " %9" PRIu64 " %7" PRIu64 " %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %5" PRIu64
            " %7.2f\n",
@@ -276,7 +273,7 @@ static void print_result(const struct pair_case *test, const struct result *resu
 
 /* For programs: operations, points, schedules, how many with up to two preemptions there are, kills, stuck, torn,
  * leaked, late, broken, and why it may be late. */
-static void print_line(const struct pair_case *test, const struct result *result)
+static void print_line(const struct pair_case *test, const struct pair_result *result)
 {
     printf("pair\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64, test->name, result->points, result->runs,
            result->possible, result->kills);
@@ -332,21 +329,18 @@ int pair_main(int argc, char **argv, const struct pair_case *cases, size_t count
         printf("needs the trap flag of x86-64\n");
         return 77;
     }
-    crash_board_make();
-    baton = crash_share(sizeof *baton);
-    baton->to_agent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!options.list && !options.lines)
         printf("seed %" PRIu64 "\n%-44s %6s %9s %9s %7s %5s %5s %6s %5s %7s\n", options.seed, "operations", "points",
                "schedules", "of", "kills", "stuck", "torn", "leaked", "late", "s");
     for (size_t i = 0; i < count; i++) {
-        struct result result = {0};
+        struct pair_result result;
         if (options.only && !strstr(cases[i].name, options.only))
             continue;
         if (options.list) {
             puts(cases[i].name);
             continue;
         }
-        explore(&cases[i], &result);
+        pair_explore(&cases[i], &result);
         if (options.lines)
             print_line(&cases[i], &result);
         else
