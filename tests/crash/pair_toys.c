@@ -187,7 +187,7 @@ static const struct expectation {
      .switches = 1},
     {{"lock looked at, then taken", .setup = setup, .operation = BOTH(look_and_lock), .check = check_lock},
      .verdict = CRASH_TORN,
-     .switches = 1},
+     .switches = 2},
     {{"give | wait", .late_because = "a giver dies before it rings", .setup = setup, .operation = {give, await_item},
       .due = due_item, .feed = give, .check = check_items},
      .verdict = CRASH_HOLDS},
