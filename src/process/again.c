@@ -187,8 +187,7 @@ int sh_again_prepare(const struct sh_again_call *call, struct sh_start *ret_star
     return r;
 }
 
-/* The name that ps shows is "exe" after a start by /proc/self/exe. */
-static void take_back_name(void)
+void sh_again_take_name(void)
 {
     const char *slash = strrchr(program_arguments[0], '/');
 
@@ -271,6 +270,6 @@ int shoal_main(int argc, char **argv)
     if (r < 0) /* a child never goes on as the program */
         refuse(SH_PROCESS_HANDED, r);
     sh_process_close_on_exec(SH_PROCESS_HANDED);
-    take_back_name();
+    sh_again_take_name();
     become(&hello, handed);
 }

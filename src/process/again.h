@@ -41,4 +41,7 @@ int sh_again_receive(int socket, int pidfd, void *data, size_t size, int *ret_fd
 /* Find the function and copy the argument: -ENOENT, -ENOMEM, -EINVAL. The arena is mapped. */
 int sh_again_prepare(const struct sh_again_call *call, struct sh_start *ret_start);
 
+/* Have ps show the program's name, in place of "exe" after a start by /proc/self/exe, or of the forkserver's. */
+void sh_again_take_name(void);
+
 #endif

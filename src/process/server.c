@@ -170,6 +170,7 @@ static pid_t fork_child(const struct sh_start *start, int socket, int *ret_hande
     if (pid == 0) {
         sh_socket_close(socket);
         sh_process_heed_interrupt();
+        sh_again_take_name();
         sh_start_forked(start, ticket);
     }
     sh_life_close(ticket);
