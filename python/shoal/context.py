@@ -47,9 +47,9 @@ class BaseContext(standard.BaseContext):
         from .synchronize import Condition
         return Condition(lock, ctx=self.get_context())
 
-    def Semaphore(self, value=1):
+    def Semaphore(self, value=1, *, owned=False):
         from .synchronize import Semaphore
-        return Semaphore(value, ctx=self.get_context())
+        return Semaphore(value, ctx=self.get_context(), owned=owned)
 
     def BoundedSemaphore(self, value=1):
         from .synchronize import BoundedSemaphore
