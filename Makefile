@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 BUILD = build
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup demo test quick sanitize bench bench-python conformance stress install tidy format clean help
+.PHONY: all setup demo test quick sanitize bench bench-python conformance matrix stress install tidy format clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/build.ninja
@@ -43,6 +43,9 @@ bench-python: $(BUILD)/build.ninja
 conformance: $(BUILD)/build.ninja
 	@tools/conformance $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(METHODS),--methods $(METHODS))
 
+matrix: all
+	@tools/matrix --jobs 4 --write docs/bench/matrix.md
+
 stress: all
 	@meson test -C $(BUILD) --benchmark --suite stress --verbose
 
@@ -70,6 +73,7 @@ help:
 	@echo "make bench      measure, side by side with the alternatives"
 	@echo "make bench-python  the same for the Python package, beside multiprocessing and others"
 	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork for a part)"
+	@echo "make matrix     the kill matrix: shoal and its peers, each killed in each way; an hour"
 	@echo "make stress     the long runs: kills at random, for more than an hour"
 	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"
 	@echo "make tidy       run clang-tidy; make format: run clang-format"
