@@ -14,7 +14,7 @@ def a_tuple(number):
 
 
 def some_bytes(size):
-    data = bytes(size)
+    data = b"z" * size
     return lambda number: data
 
 

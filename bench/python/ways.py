@@ -71,7 +71,7 @@ def median_call(call, window, least=3, batch=1):
 
 def finish(process):
     """Join what should have ended."""
-    process.join(5)
+    process.join(10)
     if process.exitcode != 0:
         raise RuntimeError(f"a child ended with {process.exitcode}")
 

@@ -4,7 +4,10 @@
  * block alone, and the arena has them back when the block dies. But memory that Python objects have is private: after a
  * fork neither process may see what the other writes, or what the arena does with pages it has back. So before a fork
  * each block that lies in the arena is made private: its pages are mapped anew, as a private copy, at the same address;
- * all of them are touched, which makes the copy; and the arena has its own back. */
+ * all of them are touched, which makes the copy; and the arena has its own back.
+ *
+ * The arena hands out the same pages again and again where messages of a size follow each other. So a few mappings are
+ * kept when their block dies: what they show is what the arena has there, whatever that is then. */
 #include "block.h"
 
 #include "arena/arena.h"
@@ -14,17 +17,15 @@
 
 #define LEAST_MAPPED (256 << 10) /* bytes of a message that is not copied */
 
-/* data and size: the message. pages and page_bytes: what is mapped around it, NULL where the data was copied. message
- * is what the arena is to have back, its block 0 where it has it. previous and next link those of which it has not:
- * under the state's lock. */
+/* data and size: the message. mapping: what is mapped around it, pages being NULL where the data was copied. message is
+ * what the arena is to have back, its block 0 where it has it. previous and next link those of which it has not: under
+ * the state's lock. */
 struct block {
     PyObject_HEAD;
     struct shpy_state *state;
     char *data;
     size_t size;
-    char *pages;
-    size_t page_bytes;
-    uint64_t page_offset;
+    struct shpy_mapping mapping;
     struct shoal_message message;
     struct block *previous, *next;
     int is_linked;
@@ -99,20 +100,60 @@ static void unlink_block(struct block *block)
     PyThread_release_lock(block->state->block_lock);
 }
 
+/* Take a spare mapping of just these pages: 1; 0 where there is none. */
+static int take_spare(struct shpy_state *state, struct shpy_mapping *mapping)
+{
+    struct shpy_mapping *spare = state->spare_mappings;
+    int found = 0;
+
+    PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
+    for (int i = 0; i < SHPY_SPARE_MAPPINGS && !found; i++) {
+        if (!spare[i].pages || spare[i].offset != mapping->offset || spare[i].bytes != mapping->bytes)
+            continue;
+        *mapping = spare[i];
+        spare[i].pages = NULL;
+        found = 1;
+    }
+    PyThread_release_lock(state->block_lock);
+    return found;
+}
+
+/* Keep a mapping that is no longer needed; the oldest of the others gives way. */
+static void keep_spare(struct shpy_state *state, const struct shpy_mapping *mapping)
+{
+    struct shpy_mapping *spare = state->spare_mappings;
+    int place = 0; /* that goes: an empty one, else the oldest */
+
+    PyThread_acquire_lock(state->block_lock, WAIT_LOCK);
+    for (int i = 0; i < SHPY_SPARE_MAPPINGS; i++)
+        if (!spare[i].pages)
+            place = i;
+    struct shpy_mapping gone = spare[place];
+    for (int i = place; i < SHPY_SPARE_MAPPINGS - 1; i++)
+        spare[i] = spare[i + 1];
+    spare[SHPY_SPARE_MAPPINGS - 1] = *mapping;
+    PyThread_release_lock(state->block_lock);
+    if (gone.pages)
+        munmap(gone.pages, gone.bytes);
+}
+
 /* Map the message's pages once more: 0, or -1 where they cannot be. */
 static int map_pages(struct block *block, const struct shoal_message *message)
 {
+    struct shpy_mapping *mapping = &block->mapping;
     uint64_t page_size = sh_arena.shared->page_size;
     uint64_t begin = sh_offset(message->data), end = begin + message->size;
 
-    block->page_offset = begin / page_size * page_size;
-    block->page_bytes = (size_t)(sh_round_up(end, page_size) - block->page_offset);
-    void *pages = mmap(NULL, block->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, sh_arena.fd,
-                       (off_t)block->page_offset);
-    if (pages == MAP_FAILED)
-        return -1;
-    block->pages = pages;
-    block->data = block->pages + (begin - block->page_offset);
+    mapping->offset = begin / page_size * page_size;
+    mapping->bytes = (size_t)(sh_round_up(end, page_size) - mapping->offset);
+    if (!take_spare(block->state, mapping)) {
+        void *pages = mmap(NULL, mapping->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, sh_arena.fd,
+                           (off_t)mapping->offset);
+        if (pages == MAP_FAILED)
+            return -1;
+        mapping->pages = pages;
+    }
+    block->data = mapping->pages + (begin - mapping->offset);
     return 0;
 }
 
@@ -153,14 +194,15 @@ char *shpy_block_data(PyObject *block)
 /* Give the arena its pages back, and keep a private copy of them: 0, or -1 where there are no pages for that. */
 static int make_private(struct block *block)
 {
+    const struct shpy_mapping *mapping = &block->mapping;
     size_t page_size = sh_arena.shared->page_size;
-    void *pages = mmap(block->pages, block->page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, sh_arena.fd,
-                       (off_t)block->page_offset);
+    void *pages = mmap(mapping->pages, mapping->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, sh_arena.fd,
+                       (off_t)mapping->offset);
 
     if (pages == MAP_FAILED)
         return -1;
-    for (size_t at = 0; at < block->page_bytes; at += page_size) /* a write that changes nothing copies the page */
-        __atomic_fetch_or(block->pages + at, 0, __ATOMIC_RELAXED);
+    for (size_t at = 0; at < mapping->bytes; at += page_size) /* a write that changes nothing copies the page */
+        __atomic_fetch_or(mapping->pages + at, 0, __ATOMIC_RELAXED);
     shoal_message_release(&block->message);
     return 0;
 }
@@ -212,10 +254,12 @@ static void block_dealloc(PyObject *object)
     struct block *block = (struct block *)object;
     PyTypeObject *type = Py_TYPE(object);
 
-    if (block->pages) {
+    if (block->mapping.pages && block->message.block) {
         unlink_block(block);
-        munmap(block->pages, block->page_bytes);
+        keep_spare(block->state, &block->mapping);
         shoal_message_release(&block->message);
+    } else if (block->mapping.pages) {
+        munmap(block->mapping.pages, block->mapping.bytes);
     } else {
         PyMem_RawFree(block->data);
     }
@@ -289,6 +333,10 @@ int shpy_block_add(PyObject *module, struct shpy_state *state)
 
 void shpy_block_clear(struct shpy_state *state)
 {
+    for (int i = 0; i < SHPY_SPARE_MAPPINGS; i++)
+        if (state->spare_mappings[i].pages)
+            munmap(state->spare_mappings[i].pages, state->spare_mappings[i].bytes);
+    memset(state->spare_mappings, 0, sizeof state->spare_mappings);
     if (state->block_lock && !state->blocks) {
         PyThread_free_lock(state->block_lock);
         state->block_lock = NULL;

@@ -1,11 +1,14 @@
 /* message.c - Python objects as messages: which way each is written and read. */
 #include "message.h"
 
+#include "arena/arena.h"
 #include "block.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGNMENT 64
+#define LEAST_HUGE (4 << 20) /* bytes of a copy that goes into huge pages */
 
 static const char zeros[ALIGNMENT];
 
@@ -169,6 +172,29 @@ void shpy_message_clear(struct shpy_message *message)
     Py_CLEAR(message->keep);
 }
 
+/* A new bytes object of a large message's bytes. They are copied without the interpreter's lock, into huge pages where
+ * the kernel has them: first touch of small ones costs more than the copy. */
+static PyObject *copy_bytes(const char *from, size_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+
+    if (!bytes || size < SHPY_LEAST_UNLOCKED) {
+        if (bytes)
+            memcpy(PyBytes_AS_STRING(bytes), from, size);
+        return bytes;
+    }
+    char *to = PyBytes_AS_STRING(bytes);
+    if (size >= LEAST_HUGE) {
+        uintptr_t page = (uintptr_t)sh_arena.shared->page_size;
+        uintptr_t first = sh_round_up((uintptr_t)to, page);
+        madvise((void *)first, ((uintptr_t)to + size - first) / page * page, MADV_HUGEPAGE);
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    memcpy(to, from, size);
+    Py_END_ALLOW_THREADS;
+    return bytes;
+}
+
 /* The runs that encode_run writes: read without another copy. */
 static PyObject *decode_run(const unsigned char *data, size_t size)
 {
@@ -186,7 +212,7 @@ static PyObject *decode_run(const unsigned char *data, size_t size)
     if (run != size - 4 - (size_t)bytes || data[size - 1] != '.')
         return NULL;
     if (data[2] == 'B' || data[2] == 0x8e)
-        return PyBytes_FromStringAndSize(at, (Py_ssize_t)run);
+        return copy_bytes(at, (size_t)run);
     return PyUnicode_DecodeUTF8(at, (Py_ssize_t)run, "surrogatepass");
 }
 

@@ -9,6 +9,7 @@
 #include "module.h"
 
 #define SHPY_SMALL 1024 /* bytes of a message that is written without a pickler: what lies in a queue's ring */
+#define SHPY_LEAST_UNLOCKED 65536 /* bytes of a message that is copied without the interpreter's lock */
 #define SHPY_MOST_BUFFERS 100
 #define SHPY_FEW_PARTS 4
 

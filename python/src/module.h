@@ -29,6 +29,14 @@ static inline PyObject *Py_XNewRef(PyObject *object)
 struct block;
 struct shpy_encoder;
 
+/* Some of the arena's pages, mapped a second time: block.c. */
+struct shpy_mapping {
+    char *pages;
+    size_t bytes;
+    uint64_t offset;
+};
+#define SHPY_SPARE_MAPPINGS 4
+
 struct shpy_state {
     PyTypeObject *queue_type;
     PyTypeObject *connection_type;
@@ -55,7 +63,8 @@ struct shpy_state {
     PyObject *loads;
     PyObject *registry; /* the pickler's dispatch table (pickler.c) */
     _Atomic(struct shpy_encoder *) spare_encoder;
-    struct block *blocks; /* block.c: those that lie in the arena */
+    struct block *blocks; /* block.c: those that lie in the arena; under block_lock, as what follows */
+    struct shpy_mapping spare_mappings[SHPY_SPARE_MAPPINGS]; /* the newest last; pages is NULL where there is none */
     PyThread_type_lock block_lock;
 };
 

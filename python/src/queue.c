@@ -15,9 +15,6 @@ struct queue {
     int closed;
 };
 
-/* Larger messages are copied without the interpreter's lock. */
-#define LEAST_UNLOCKED 65536
-
 static PyObject *queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     (void)args, (void)kwargs;
@@ -161,7 +158,7 @@ static PyObject *put(PyObject *object, PyObject *item, int64_t timeout, int repo
         return raise_closed(object);
     }
     struct put_call call = {queue->queue, &message};
-    if (message.size >= LEAST_UNLOCKED) {
+    if (message.size >= SHPY_LEAST_UNLOCKED) {
         Py_BEGIN_ALLOW_THREADS;
         r = call_put(&call, 0);
         Py_END_ALLOW_THREADS;

@@ -10,6 +10,7 @@
 
 #define CACHED_CLASSES 16 /* up to 1 KiB */
 #define CACHED_BLOCKS 8   /* of each class */
+#define TOGETHER 65536    /* bytes around a page that the kernel maps with it */
 #define LOW_FIRST 16      /* slabs of so few blocks are searched from the begin: the warmest block is reused first */
 
 /* What a thread keeps: blocks of its own that it has freed, and where it found one last. Private memory. */
@@ -169,6 +170,12 @@ int sh_block_alloc(uint64_t size, uint64_t *ret_offset)
     SH_CRASH_POINT(block_taken);
     *ret_offset = offset_of(&block);
     return 0;
+}
+
+void sh_block_touch(uint64_t offset, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += TOGETHER)
+        (void)*(volatile char *)sh_at(offset + at);
 }
 
 void sh_block_free(uint64_t offset)

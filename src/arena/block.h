@@ -7,8 +7,9 @@
  *
  * Each thread keeps a few small blocks that it freed: they stay its process's, and cost no atomic operation.
  *
- * A block's pages are reserved when it is first handed out; large blocks that are free keep theirs up to a bound
- * (arena->warm), so that they need not be had from the kernel again, and give them back beyond it. */
+ * A block's pages are reserved when it is first handed out; large blocks that are free keep theirs up to a bound (a
+ * thirty-second of the memory limit, or 64 MiB), so that they need not be had from the kernel again, and give them back
+ * beyond it. */
 #ifndef SH_ARENA_BLOCK_H
 #define SH_ARENA_BLOCK_H
 
@@ -45,6 +46,10 @@ struct sh_block {
 
 /* Take a block of at least size bytes for this process; its contents are what they were. -ENOMEM, -ENOSPC. */
 int sh_block_alloc(uint64_t size, uint64_t *ret_offset);
+
+/* Have a block's pages mapped in this process before it is filled: the kernel maps a page that is read together with
+ * its neighbours, but one that is written alone. Pages that other processes touched first cost a third so. */
+void sh_block_touch(uint64_t offset, uint64_t size);
 
 /* Give back a block that this process, or an object that it is taking apart, owns. */
 void sh_block_free(uint64_t offset);

@@ -13,6 +13,7 @@
 #define SLAB_BLOCKS 8u        /* blocks a slab has at least */
 #define SLAB_GRANULES 64u     /* granules of the largest slab of small blocks */
 #define WARM_MINIMUM (UINT64_C(64) << 20)
+#define WARM_SHARE 32 /* of the memory limit, one part in so many may be kept warm */
 
 /* What committed[i] says of a block's pages. CHANGING while its owner has them reserved or released, which takes long:
  * who reclaims such a block from a dead owner releases them. They are charged unless it says NOT_RESERVED, and go from
@@ -250,6 +251,8 @@ static int heat(const struct sh_block *block)
     else
         sh_store_step(committed(block->slab, block->index), RESERVED);
     SH_CRASH_POINT(block_warmed);
+    if (r == 0)
+        sh_memory_populate(sh_at(data_offset(block)), block->slab->block_size);
     return r;
 }
 
@@ -282,14 +285,20 @@ static int is_page_aligned(const struct sh_slab *slab)
     return (slab->first | slab->block_size) % page == 0;
 }
 
+/* How much may be kept warm: enough that large messages which follow each other find the pages of the ones before. */
+static uint64_t most_warm(void)
+{
+    uint64_t share = sh_max(sh_arena.shared->limit / WARM_SHARE, sh_load_relaxed(&sh_arena.shared->committed) / 4);
+    return sh_max(WARM_MINIMUM, share);
+}
+
 int sh_slab_cool_down(const struct sh_block *block)
 {
     struct sh_arena_shared *shared = sh_arena.shared;
     struct sh_slab *slab = block->slab;
     int64_t size = (int64_t)slab->block_size;
-    int64_t keep = (int64_t)sh_max(WARM_MINIMUM, sh_load_relaxed(&shared->committed) / 4);
 
-    if (sh_add_ordered(&shared->warm, size) + size <= keep)
+    if (sh_add_ordered(&shared->warm, size) + size <= (int64_t)most_warm())
         return 0;
     sh_sub_ordered(&shared->warm, size);
     if (slab->class == SH_CLASS_DIRECT) {

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 int sh_memory_create(const char *name, uint64_t size)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
@@ -58,6 +62,16 @@ int sh_memory_reserve(int fd, uint64_t offset, uint64_t size)
         if (errno != EINTR)
             return -errno;
     }
+}
+
+void sh_memory_populate(void *begin, uint64_t size)
+{
+    uint64_t page = sh_memory_page_size();
+    uintptr_t first = sh_round_up((uintptr_t)begin, page);
+    uintptr_t end = ((uintptr_t)begin + size) / page * page;
+
+    if (first < end)
+        madvise((void *)first, end - first, MADV_POPULATE_WRITE); /* where it cannot, the first touch does it */
 }
 
 int sh_memory_release(int fd, uint64_t offset, uint64_t size)

@@ -180,6 +180,7 @@ static int put_large(struct sh_queue_shared *queue, const struct sh_queue_in *in
         r = sh_block_alloc(in->size, &block);
     if (r < 0)
         return r;
+    sh_block_touch(block, in->size);
     char *to = sh_at(block);
     for (size_t i = 0; i < in->count; to += in->parts[i].size, i++)
         if (in->parts[i].size)

@@ -86,8 +86,10 @@ TEST(a_freed_large_block_is_reused_warm)
 TEST(large_free_blocks_go_back_to_the_kernel)
 {
     enum { COUNT = 40 };
+    struct shoal_arena_options options = {SHOAL_OPTIONS(shoal_arena), .limit = UINT64_C(1) << 30};
     uint64_t offsets[COUNT];
 
+    CHECK_OK(shoal_arena_open(&options));
     CHECK_OK(sh_arena_enter());
     for (int i = 0; i < COUNT; i++)
         offsets[i] = alloc(16 << 20);
@@ -95,6 +97,23 @@ TEST(large_free_blocks_go_back_to_the_kernel)
     for (int i = 0; i < COUNT; i++)
         sh_block_free(offsets[i]);
     CHECK_LE(stats().committed, UINT64_C(400) << 20);
+    check_arena();
+}
+
+/* A program that passes on messages of some size finds the pages of the last ones, however large they are. */
+TEST(blocks_of_a_thirty_second_of_the_limit_are_kept_warm)
+{
+    struct shoal_arena_options options = {SHOAL_OPTIONS(shoal_arena), .limit = UINT64_C(6) << 30};
+
+    CHECK_OK(shoal_arena_open(&options));
+    CHECK_OK(sh_arena_enter());
+    uint64_t first = alloc(80 << 20), second = alloc(80 << 20);
+    uint64_t committed = stats().committed;
+    sh_block_free(first);
+    sh_block_free(second);
+    CHECK_EQ(stats().committed, committed);
+    CHECK_EQ(alloc(80 << 20), first);
+    CHECK_EQ(alloc(80 << 20), second);
     check_arena();
 }
 
