@@ -18,8 +18,8 @@ void sh_memory_unmap(void *base, uint64_t size);
 
 /* Get pages for a range before it is touched: -ENOMEM where there are none. */
 int sh_memory_reserve(int fd, uint64_t offset, uint64_t size);
-/* Have reserved pages mapped here for writing at once, where the kernel can (5.14): touching them one by one takes twice
- * as long. */
+/* Have reserved pages mapped here for writing at once, where the kernel can (5.14): touching them one by one takes
+ * twice as long. */
 void sh_memory_populate(void *begin, uint64_t size);
 /* Give the range's pages back; it reads as zeros then, and needs to be reserved again. */
 int sh_memory_release(int fd, uint64_t offset, uint64_t size);
