@@ -77,12 +77,13 @@ static void link_block(struct block *block)
     PyThread_release_lock(state->block_lock);
 }
 
-static void unlink_locked(struct block *block)
+/* 1 where it was linked, so what is mapped is the arena's; 0 where it has a private copy. */
+static int unlink_locked(struct block *block)
 {
     struct shpy_state *state = block->state;
 
     if (!block->is_linked)
-        return;
+        return 0;
     if (block->previous)
         block->previous->next = block->next;
     else
@@ -91,13 +92,15 @@ static void unlink_locked(struct block *block)
         block->next->previous = block->previous;
     block->previous = block->next = NULL;
     block->is_linked = 0;
+    return 1;
 }
 
-static void unlink_block(struct block *block)
+static int unlink_block(struct block *block)
 {
     PyThread_acquire_lock(block->state->block_lock, WAIT_LOCK);
-    unlink_locked(block);
+    int was_linked = unlink_locked(block);
     PyThread_release_lock(block->state->block_lock);
+    return was_linked;
 }
 
 /* Take a spare mapping of just these pages: 1; 0 where there is none. */
@@ -222,7 +225,7 @@ int shpy_block_return(PyObject *object)
     struct block *block = (struct block *)object;
     int r = 0;
 
-    if (Py_REFCNT(object) > 1 && block->pages) {
+    if (Py_REFCNT(object) > 1 && block->mapping.pages) {
         PyThread_acquire_lock(block->state->block_lock, WAIT_LOCK);
         if (block->is_linked)
             r = keep_private(block);
@@ -254,12 +257,12 @@ static void block_dealloc(PyObject *object)
     struct block *block = (struct block *)object;
     PyTypeObject *type = Py_TYPE(object);
 
-    if (block->mapping.pages && block->message.block) {
-        unlink_block(block);
-        keep_spare(block->state, &block->mapping);
+    if (block->mapping.pages) {
+        if (unlink_block(block))
+            keep_spare(block->state, &block->mapping);
+        else
+            munmap(block->mapping.pages, block->mapping.bytes);
         shoal_message_release(&block->message);
-    } else if (block->mapping.pages) {
-        munmap(block->mapping.pages, block->mapping.bytes);
     } else {
         PyMem_RawFree(block->data);
     }
