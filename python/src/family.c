@@ -210,5 +210,8 @@ PyMethodDef shpy_family_methods[] = {
     {"family_after_fork", family_after_fork, METH_NOARGS, "In a forked child: attach it to the family."},
     {"family_map", family_map, METH_VARARGS, "Map the memory of a family: (descriptor, family). Whether it was."},
     {"family_join", family_join, METH_VARARGS, "In a child that was started afresh: join (descriptor, place, family)."},
+    {"ref_send", shpy_ref_send, METH_O,
+     "Keep the object of this name, which this process has, until it is received: a ticket."},
+    {"ref_receive", shpy_ref_receive, METH_O, "It was received: by this ticket."},
     {NULL, NULL, 0, NULL},
 };

@@ -101,6 +101,9 @@ int shpy_ref_read(PyObject *object, shoal_ref *ret_ref);
 PyObject *shpy_ref_refuse(const char *what);
 /* Raise for a ref that cannot be attached to, saying what to do: NULL. noun is the class's name. */
 PyObject *shpy_ref_raise(int code, const char *noun);
+/* Functions of the module: see arena/transit.h. */
+PyObject *shpy_ref_send(PyObject *module, PyObject *name);
+PyObject *shpy_ref_receive(PyObject *module, PyObject *ticket);
 
 /* For a table of methods: a function of another shape than PyCFunction. */
 #define SHPY_FASTCALL(function) ((PyCFunction)(void (*)(void))(function))

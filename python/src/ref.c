@@ -1,4 +1,5 @@
 /* ref.c - the names of shared objects as bytes. */
+#include "arena/object.h"
 #include "module.h"
 
 #include <errno.h>
@@ -41,4 +42,33 @@ PyObject *shpy_ref_raise(int code, const char *noun)
                             "variable of the sender, or of another process that goes on, until its receiver has it.",
                             noun);
     return shpy_error_raise(code, noun);
+}
+
+PyObject *shpy_ref_send(PyObject *module, PyObject *name)
+{
+    (void)module;
+    shoal_ref ref;
+    uint64_t ticket = 0;
+
+    if (shpy_ref_read(name, &ref) < 0)
+        return shpy_ref_refuse("a shared object");
+    int r = sh_arena_enter();
+    if (r < 0)
+        return shpy_error_raise(r, "shared memory");
+    if (ref.family == sh_arena.shared->family && sh_arena_contains(ref.offset, sizeof(struct sh_object)) &&
+        sh_object_is(sh_at(ref.offset), ref.kind, ref.generation))
+        ticket = sh_object_send(sh_at(ref.offset));
+    return PyLong_FromUnsignedLongLong(ticket);
+}
+
+PyObject *shpy_ref_receive(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    unsigned long long ticket = PyLong_AsUnsignedLongLong(argument);
+
+    if (ticket == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    if (sh_arena.base)
+        sh_object_receive(ticket);
+    Py_RETURN_NONE;
 }

@@ -11,6 +11,7 @@
 #define SH_ARENA_ARENA_H
 
 #include "arena/member.h"
+#include "arena/transit.h"
 #include "base/bits.h"
 #include "os/mutex.h"
 #include "os/word.h"
@@ -57,6 +58,7 @@ struct sh_arena_shared {
     _Atomic uint32_t member_top;      /* slots at and above this were never used */
     _Atomic uint64_t roots[8];        /* offsets that upper layers find their objects by */
 
+    _Alignas(SH_CACHE_LINE) struct sh_transit transit;
     _Alignas(SH_CACHE_LINE) struct sh_member members[SH_MEMBERS_MAX];
 };
 

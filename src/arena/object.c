@@ -139,6 +139,21 @@ static void destroy(struct sh_object *object)
     sh_block_free(sh_offset(object));
 }
 
+/* With the arena's word held: where a living object begins at the offset that nobody is attached to, that is not under
+ * way and that nobody mends, it is dying from here on: by the caller, who destroys it. pushes_out: the oldest of what
+ * is under way no longer counts. */
+static int begin_dying(uint64_t offset, int pushes_out)
+{
+    struct sh_object *object = sh_at(offset);
+
+    if (!is_live(offset) || is_attached_to_by_any(object) || sh_load_relaxed(&sh_arena.shared->burying) == offset)
+        return 0;
+    if (sh_load_relaxed(&object->was_sent) && sh_transit_has(&sh_arena.shared->transit, offset, pushes_out))
+        return 0;
+    sh_store_release(&object->state, (uint64_t)sh_member_tag() << STATE_BITS | SH_OBJECT_DYING);
+    return 1;
+}
+
 /* Destroy the object where nobody is attached to it any more, and nobody but the caller mends it. */
 static void destroy_if_left(struct sh_object *object, int is_burial)
 {
@@ -147,13 +162,32 @@ static void destroy_if_left(struct sh_object *object, int is_burial)
     sh_block_lock_arena();
     if (is_burial)
         sh_store_relaxed(&sh_arena.shared->burying, 0);
-    int mine = state_of(object) == SH_OBJECT_LIVE && !is_attached_to_by_any(object) &&
-               sh_load_relaxed(&sh_arena.shared->burying) != sh_offset(object);
-    if (mine)
-        sh_store_release(&object->state, (uint64_t)sh_member_tag() << STATE_BITS | SH_OBJECT_DYING);
+    int mine = begin_dying(sh_offset(object), 0);
     sh_word_unlock(&sh_arena.shared->word);
     if (mine)
         destroy(object);
+}
+
+uint64_t sh_object_send(struct sh_object *object)
+{
+    struct sh_transit *transit = &sh_arena.shared->transit;
+
+    sh_block_lock_arena();
+    uint64_t oldest = sh_transit_oldest(transit);
+    int is_left = oldest && begin_dying(oldest, 1);
+    if (is_left)
+        SH_CRASH_POINT(object_pushed_out);
+    sh_store_relaxed(&object->was_sent, 1);
+    uint64_t ticket = sh_transit_put(transit, sh_offset(object));
+    sh_word_unlock(&sh_arena.shared->word);
+    if (is_left)
+        destroy(sh_at(oldest));
+    return ticket;
+}
+
+void sh_object_receive(uint64_t ticket)
+{
+    sh_transit_take(&sh_arena.shared->transit, ticket);
 }
 
 void sh_object_drop(struct sh_object *object)

@@ -39,12 +39,16 @@ enum sh_object_state {
 };
 
 /* kind and generation never change. attached: bit n stands for the member in slot n. Bits are set under the arena's
- * word, while state is LIVE; cleared by the member or whoever reclaims it; the one that then finds no bit left, under
- * the arena's word, makes it DYING. state is the state below and, where DYING, the destroyer's tag above it. */
+ * word, while state is LIVE; cleared by the member or whoever reclaims it; the one that then finds no bit left, nor the
+ * object under way, under the arena's word, makes it DYING. state is the state below and, where DYING, the destroyer's
+ * tag above it. was_sent: whether it may be under way (arena/transit.h); set under the arena's word, and never cleared.
+ */
 struct sh_object {
     uint32_t kind;
     uint32_t generation;
     _Atomic uint64_t state; /* tag << 8 | enum sh_object_state */
+    _Atomic uint32_t was_sent;
+    uint32_t reserved;
     _Atomic uint64_t attached[SH_MEMBERS_MAX / 64];
 };
 
@@ -72,6 +76,12 @@ void sh_object_discard(struct sh_object *object);
 /* Name an object; find and attach to the object of a name: -EXDEV, -EINVAL, -ESTALE. */
 void sh_object_ref(const struct sh_object *object, shoal_ref *ret_ref);
 int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body);
+
+/* Before a name is sent: keep the object, to which this process is attached, alive until the receiver has it. Returns a
+ * ticket, which travels with the name; who has attached hands it in. See arena/transit.h for what this does not hold.
+ */
+uint64_t sh_object_send(struct sh_object *object);
+void sh_object_receive(uint64_t ticket);
 
 /* Whether this is a living object of the kind and generation. The answer lasts while this process is attached to it. */
 int sh_object_is(struct sh_object *object, uint32_t kind, uint32_t generation);

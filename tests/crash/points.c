@@ -120,6 +120,26 @@ static void a_queue_of_its_own(void)
     shoal_queue_free(own);
 }
 
+static struct sh_object *object_of(shoal_queue *named)
+{
+    shoal_ref ref;
+
+    CHECK_OK(shoal_queue_ref(named, &ref));
+    return sh_at(ref.offset);
+}
+
+/* A queue that is under way, and never received, goes when as many others were sent as the table holds. */
+static void a_queue_that_is_lost(void)
+{
+    shoal_queue *lost;
+
+    CHECK_OK(shoal_queue_open(NULL, &lost));
+    sh_object_send(object_of(lost));
+    shoal_queue_free(lost);
+    for (unsigned i = 0; i < SH_TRANSIT_MAX; i++)
+        sh_object_receive(sh_object_send(object_of(queue)));
+}
+
 static void *wait_for_the_lock(void *unused)
 {
     (void)unused;
@@ -290,6 +310,11 @@ TEST_WITHIN(60, whoever_dies_with_a_queue_of_its_own_takes_it_along)
 {
     CHECK_PASSES(a_queue_of_its_own, "object_filled", "queue_closing", "queue_closed", "queue_drained",
                  "object_destroyed");
+}
+
+TEST_WITHIN(60, whoever_dies_pushing_out_what_is_lost_takes_it_along)
+{
+    CHECK_PASSES(a_queue_that_is_lost, "object_pushed_out");
 }
 
 TEST_WITHIN(60, whoever_dies_with_the_lock_gives_it_up)

@@ -93,6 +93,29 @@ def test_object_taken_out_of_a_container_is_the_last_holders():
         assert last.get(timeout=10) == 1 and len(container) == 0
 
 
+def make_and_end(box):
+    inner = shoal.Queue()
+    inner.put("from the dead")
+    box.put((inner, shoal.Lock(), shoal.Value("i", 3)))
+
+
+def test_handle_in_a_message_outlives_its_sender(context, manager):
+    box = manager.Queue()
+    process = context.Process(target=make_and_end, args=(box,))
+    process.start()
+    process.join(30)
+    inner, lock, value = box.get(timeout=30)
+    assert inner.get(timeout=10) == "from the dead" and lock.acquire(timeout=10) and value.value == 3
+
+
+def test_message_is_all_that_holds_an_object():
+    box = shoal.Queue()
+    for _ in range(3):
+        box.put(shoal.Queue())
+    for _ in range(3):
+        box.get(timeout=10).put(1)
+
+
 def test_proxy_in_a_queue_of_a_manager(context, manager):
     box, numbers = manager.Queue(), manager.list([1, 2])
     box.put(numbers)

@@ -290,6 +290,84 @@ TEST(an_object_half_made_goes_with_its_maker)
     check_arena();
 }
 
+TEST(an_object_under_way_lives_until_it_is_received)
+{
+    struct sh_handle *handle = open_object(), *received;
+    shoal_ref ref = ref_of(handle);
+    uint64_t ticket = sh_object_send(handle->object);
+
+    sh_handle_free(handle);
+    CHECK_EQ(stats().objects, 1);
+    CHECK_OK(attach(ref, &received));
+    sh_object_receive(ticket);
+    CHECK_EQ(stats().objects, 1);
+    sh_handle_free(received);
+    CHECK_EQ(stats().objects, 0);
+    check_arena();
+}
+
+TEST(what_was_received_twice_does_not_count_for_others)
+{
+    struct sh_handle *handle = open_object(), *received;
+    shoal_ref ref = ref_of(handle);
+    uint64_t first = sh_object_send(handle->object), second = sh_object_send(handle->object);
+
+    sh_object_receive(first);
+    sh_object_receive(first);
+    sh_object_receive(0);
+    sh_object_receive(UINT64_MAX);
+    sh_handle_free(handle);
+    CHECK_OK(attach(ref, &received)); /* by the second */
+    sh_object_receive(second);
+    sh_handle_free(received);
+    CHECK_EQ(stats().objects, 0);
+}
+
+TEST(an_object_under_way_outlives_its_sender)
+{
+    struct board *board = board_map();
+    struct sh_handle *received;
+    pid_t pid;
+
+    CHECK_OK(sh_arena_enter());
+    CHILD(pid) {
+        struct sh_handle *handle = open_object();
+        board->ref = ref_of(handle);
+        board->step = (int)(sh_object_send(handle->object) != 0);
+        raise(SIGKILL);
+    }
+    CHECK_KILLED(pid, SIGKILL);
+    CHECK_EQ(board->step, 1);
+    CHECK_EQ(sh_reclaim_wait(), 1);
+    CHECK_OK(attach(board->ref, &received));
+    sh_handle_free(received); /* still under way: nobody said that it was received */
+    CHECK_EQ(stats().objects, 1);
+    check_arena();
+    board_unmap(board);
+}
+
+TEST(what_is_never_received_is_pushed_out_in_the_end)
+{
+    struct sh_handle *lost = open_object(), *other = open_object();
+
+    sh_object_send(lost->object);
+    sh_handle_free(lost);
+    for (unsigned i = 1; i < SH_TRANSIT_MAX; i++)
+        sh_object_send(other->object);
+    CHECK_EQ(stats().objects, 2);
+    sh_object_send(other->object);
+    CHECK_EQ(stats().objects, 1);
+    sh_handle_free(other); /* all that is under way is this one: as many sends later it is gone too */
+    CHECK_EQ(stats().objects, 1);
+    other = open_object();
+    for (unsigned i = 0; i < SH_TRANSIT_MAX; i++)
+        sh_object_receive(sh_object_send(other->object));
+    CHECK_EQ(stats().objects, 1);
+    sh_handle_free(other);
+    CHECK_EQ(stats().objects, 0);
+    check_arena();
+}
+
 static shoal_ref common;
 
 static void *attach_and_free(void *unused)
