@@ -11,6 +11,7 @@
 
 /* The member that the next fork of this thread is to become, 0 for any; and its ticket (os/life.h), -1 for none. */
 static _Thread_local uint32_t expected;
+static _Thread_local uint32_t plain; /* the same for a fork that nobody announced */
 static _Thread_local int expected_ticket = -1;
 
 static PyObject *family_enter(PyObject *module, PyObject *unused)
@@ -120,6 +121,35 @@ static PyObject *family_next_fork(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* The places of the latest children that plain forks made, of which nobody tells when they end: a place that is not
+ * taken by so many forks later never will be. Only hints: each number may be handed in again, and at any time. */
+#define PLACES 64u
+static _Atomic uint32_t places[PLACES];
+static _Atomic uint32_t next_place;
+
+/* A place for the child of a plain fork, so that it has what this process has, even where that is dropped here before
+ * the child runs. Without one it comes into the family when it runs. */
+static uint32_t reserve_place(void)
+{
+    uint32_t tag, number = atomic_fetch_add(&next_place, 1) % PLACES;
+    uint32_t old = atomic_exchange(&places[number], 0);
+
+    if (old)
+        sh_member_cancel(old);
+    if (sh_member_expect(&tag) < 0)
+        return 0;
+    atomic_store(&places[number], tag);
+    return tag;
+}
+
+static PyObject *family_before_fork(PyObject *module, PyObject *unused)
+{
+    PyObject *done = shpy_block_before_fork(module, unused);
+
+    plain = done && !expected && sh_arena.base && sh_member_is_attached() ? reserve_place() : 0;
+    return done;
+}
+
 /* Become the member that the parent expected, or else any. */
 static int enter_as(uint32_t tag)
 {
@@ -131,10 +161,12 @@ static int enter_as(uint32_t tag)
 static PyObject *family_after_fork(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
-    uint32_t tag = expected;
+    uint32_t tag = expected ? expected : plain;
     int ticket = expected_ticket;
 
-    expected = 0;
+    expected = plain = 0;
+    for (unsigned i = 0; i < PLACES; i++) /* they are the parent's to give back */
+        atomic_store_explicit(&places[i], 0, memory_order_relaxed);
     expected_ticket = -1;
     if (ticket >= 0)
         sh_life_follow(ticket);
@@ -205,8 +237,8 @@ PyMethodDef shpy_family_methods[] = {
     {"family_follow", family_follow, METH_O, "In the child: die with the main process, by this ticket."},
     {"family_next_fork", family_next_fork, METH_VARARGS,
      "What the next fork of this thread takes: (place, ticket), (0, -1) for none."},
-    {"family_before_fork", shpy_block_before_fork, METH_NOARGS,
-     "Make private what has been received and lies in the family's memory."},
+    {"family_before_fork", family_before_fork, METH_NOARGS,
+     "Make private what has been received and lies in the family's memory, and keep a place for the child."},
     {"family_after_fork", family_after_fork, METH_NOARGS, "In a forked child: attach it to the family."},
     {"family_map", family_map, METH_VARARGS, "Map the memory of a family: (descriptor, family). Whether it was."},
     {"family_join", family_join, METH_VARARGS, "In a child that was started afresh: join (descriptor, place, family)."},

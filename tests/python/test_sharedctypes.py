@@ -213,3 +213,20 @@ def test_value_outlives_the_process_that_made_it(context):
     arrived.set()
     process.join(30)
     assert value.value == 17
+
+
+def test_child_of_a_plain_fork_has_what_its_parent_drops_at_once():
+    for _ in range(100):  # more than there are places that are kept
+        value, seen = shoal.Value("i", 5), shoal.SimpleQueue()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                seen.put(value.value)
+                code = 0
+            finally:
+                os._exit(code)
+        del value
+        other = [shoal.Value("i", 6) for _ in range(3)]  # where it was, were it gone
+        assert seen.get() == 5 and len(other) == 3
+        assert os.waitpid(pid, 0)[1] == 0
