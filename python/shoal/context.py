@@ -36,30 +36,42 @@ class BaseContext(standard.BaseContext):
         return Pipe(duplex)
 
     def Lock(self):
+        """A lock, held by one at a time, which any process or thread may release. A dead owner's goes to the next."""
         from .synchronize import Lock
         return Lock(ctx=self.get_context())
 
     def RLock(self):
+        """A lock that its owner, one thread, may take again, and has to release as often."""
         from .synchronize import RLock
         return RLock(ctx=self.get_context())
 
     def Condition(self, lock=None):
+        """What to wait at until another process notifies. lock: a Lock or RLock; None: an RLock of its own."""
         from .synchronize import Condition
         return Condition(lock, ctx=self.get_context())
 
     def Semaphore(self, value=1, *, owned=False):
+        """A count of permits, value of them at first. owned: they are given back by who dies with them.
+
+        ValueError where value is negative.
+        """
         from .synchronize import Semaphore
         return Semaphore(value, ctx=self.get_context(), owned=owned)
 
     def BoundedSemaphore(self, value=1):
+        """A semaphore whose release raises ValueError where all value permits are there already."""
         from .synchronize import BoundedSemaphore
         return BoundedSemaphore(value, ctx=self.get_context())
 
     def Event(self):
+        """A flag that processes wait for."""
         from .synchronize import Event
         return Event(ctx=self.get_context())
 
     def Barrier(self, parties, action=None, timeout=None):
+        """Where parties processes wait for each other, timeout seconds each (None: without a limit). One of them calls
+        action when all are there. BrokenBarrierError for all where one is late, dies or aborts.
+        """
         from .synchronize import Barrier
         return Barrier(parties, action, timeout, ctx=self.get_context())
 
@@ -74,6 +86,7 @@ class BaseContext(standard.BaseContext):
         return JoinableQueue(maxsize, ctx=self.get_context())
 
     def SimpleQueue(self):
+        """A queue without a bound and without timeouts; its put raises what pickling raises."""
         from .queues import SimpleQueue
         return SimpleQueue(ctx=self.get_context())
 
@@ -83,18 +96,22 @@ class BaseContext(standard.BaseContext):
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def RawValue(self, typecode_or_type, *args):
+        """A ctypes object in shared memory, made of args. typecode_or_type: as in array, 'i' say, or a ctypes type."""
         from .sharedctypes import RawValue
         return RawValue(typecode_or_type, *args)
 
     def RawArray(self, typecode_or_type, size_or_initializer):
+        """An array of ctypes in shared memory: of a size, filled with zeros, or filled from a sequence."""
         from .sharedctypes import RawArray
         return RawArray(typecode_or_type, size_or_initializer)
 
     def Value(self, typecode_or_type, *args, lock=True):
+        """A RawValue with a lock. lock: True for an RLock of its own, the lock to use, or False for none."""
         from .sharedctypes import Value
         return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
 
     def Array(self, typecode_or_type, size_or_initializer, *, lock=True):
+        """A RawArray with a lock. lock: as for Value."""
         from .sharedctypes import Array
         return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
 
@@ -146,21 +163,27 @@ class DefaultContext(BaseContext, standard.DefaultContext):
         pass  # no state of its own
 
     def get_context(self, method=None):
+        """The context of a start method: fork, spawn or forkserver. Without one, of the method that is chosen."""
         if method is None:
             return _concrete_contexts[standard._default_context.get_start_method()]
         return super().get_context(method)
 
     def set_start_method(self, method, force=False):
+        """Choose how processes start. RuntimeError where that is chosen already, unless force."""
         standard._default_context.set_start_method(method, force)
 
     def get_start_method(self, allow_none=False):
+        """The method that is chosen. Asking chooses the default one, unless allow_none: then None is the answer."""
         return standard._default_context.get_start_method(allow_none)
 
     def get_all_start_methods(self):
+        """The names of the start methods, the default first."""
         return standard._default_context.get_all_start_methods()
 
 
 class ForkProcess(_Interruptible, standard.ForkProcess):
+    """A process that is a copy of its parent."""
+
     @staticmethod
     def _Popen(process_obj):
         from .popen_fork import Popen
@@ -168,6 +191,8 @@ class ForkProcess(_Interruptible, standard.ForkProcess):
 
 
 class SpawnProcess(_Interruptible, standard.SpawnProcess):
+    """A process that is an interpreter of its own, and imports the main module."""
+
     @staticmethod
     def _Popen(process_obj):
         from .popen_spawn_posix import Popen
@@ -175,6 +200,8 @@ class SpawnProcess(_Interruptible, standard.SpawnProcess):
 
 
 class ForkServerProcess(_Interruptible, standard.ForkServerProcess):
+    """A process that is forked by a server, which has no threads and nothing of the program."""
+
     @staticmethod
     def _Popen(process_obj):
         from .popen_forkserver import Popen
@@ -182,14 +209,20 @@ class ForkServerProcess(_Interruptible, standard.ForkServerProcess):
 
 
 class ForkContext(BaseContext, standard.ForkContext):
+    """Starts processes as copies of their parent."""
+
     Process = ForkProcess
 
 
 class SpawnContext(BaseContext, standard.SpawnContext):
+    """Starts processes as interpreters of their own."""
+
     Process = SpawnProcess
 
 
 class ForkServerContext(BaseContext, standard.ForkServerContext):
+    """Starts processes by a server that forks them."""
+
     Process = ForkServerProcess
 
 

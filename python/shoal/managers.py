@@ -95,6 +95,7 @@ class SyncManager(BaseManager, standard.SyncManager):
     _is_remote = False
 
     def connect(self):
+        """Use the manager's process at the address. ConnectionError where there is none."""
         super().connect()
         try:
             self._is_remote = self._family()._getvalue() != _core.family_id()
@@ -110,21 +111,27 @@ class SyncManager(BaseManager, standard.SyncManager):
         return self._share(_JoinableQueue, maxsize)
 
     def Lock(self):
+        """A lock, as shoal.Lock; RuntimeError where it is released and not held."""
         return self._share(_Lock)
 
     def RLock(self):
+        """A lock that its owner may take again, as shoal.RLock."""
         return self._share(_RLock)
 
     def Semaphore(self, value=1):
+        """A count of permits, as shoal.Semaphore."""
         return self._share(_Semaphore, value)
 
     def BoundedSemaphore(self, value=1):
+        """A semaphore with a bound, as shoal.BoundedSemaphore."""
         return self._share(_BoundedSemaphore, value)
 
     def Condition(self, lock=None):
+        """A condition, as shoal.Condition. lock: a lock of this manager; None: one of its own."""
         return self._share(_Condition, lock)
 
     def Event(self):
+        """A flag to wait for, as shoal.Event."""
         return self._share(_Event)
 
     def Barrier(self, parties, action=None, timeout=None):

@@ -133,6 +133,7 @@ class Queue(_Handle):
         """Nothing to cancel: there is no thread to wait for."""
 
     def empty(self):
+        """Whether nothing is in it now. OSError after close, where something is."""
         is_empty = _core.Queue.empty(self)
         if self._closed and not is_empty:
             raise OSError("Queue %r is closed" % self)
@@ -174,9 +175,11 @@ class SimpleQueue(_Handle):
         return _ReadLock(self._reader)
 
     def put(self, obj):
+        """Append an object. When it returns the object can be got, by any process of the family."""
         self._send(obj)
 
     def get(self):
+        """Take the oldest object, waiting for one."""
         return self._receive()
 
     def close(self):
@@ -186,6 +189,7 @@ class SimpleQueue(_Handle):
         self._writer.close()
 
     def empty(self):
+        """Whether nothing is in it now. OSError after close."""
         if self._reader.closed:
             raise OSError("handle is closed")
         return _core.Queue.empty(self)

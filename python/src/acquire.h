@@ -49,7 +49,7 @@ static inline PyObject *shpy_acquire_enter(PyObject *self, shpy_wait_call *call)
     Py_RETURN_TRUE;
 }
 
-#define SHPY_ACQUIRE_DOC "acquire(block=True, timeout=None)\n--\n\n"
+#define SHPY_ACQUIRE_DOC "acquire($self, /, block=True, timeout=None)\n--\n\n"
 #define SHPY_OWNER_DIED_DOC                                                                                            \
     "Whether the owner before died holding it, as the last acquire by this object found: what it protects may be\n"    \
     "half changed."

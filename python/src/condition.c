@@ -187,11 +187,11 @@ static PyObject *condition_get_lock(PyObject *object, void *unused)
 
 static PyMethodDef condition_methods[] = {
     {"wait", SHPY_FASTCALL(condition_wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\n"
+     "wait($self, /, timeout=None)\n--\n\n"
      "Release the lock, wait for a notification, take the lock again. False where the time, in seconds, ran out."},
     {"notify", SHPY_FASTCALL(condition_notify), METH_FASTCALL | METH_KEYWORDS,
-     "notify(n=1)\n--\n\nWake n of those who wait, the longest first."},
-    {"notify_all", condition_notify_all, METH_NOARGS, "notify_all()\n--\n\nWake all who wait."},
+     "notify($self, /, n=1)\n--\n\nWake n of those who wait, the longest first."},
+    {"notify_all", condition_notify_all, METH_NOARGS, "notify_all($self, /)\n--\n\nWake all who wait."},
     {"_open", condition_open, METH_O, "Make the condition: (its lock)."},
     {"_attach", condition_attach, METH_VARARGS, "Attach to the condition of a ref: (ref, its lock)."},
     {"_ref", condition_ref, METH_NOARGS, "The condition's name in its family, as bytes."},

@@ -461,21 +461,25 @@ static PyObject *connection_get_writable(PyObject *object, void *unused)
 }
 
 static PyMethodDef connection_methods[] = {
-    {"send", connection_send, METH_O, "send(obj, /)\n--\n\nSend an object to the other end."},
+    {"send", connection_send, METH_O, "send($self, obj, /)\n--\n\nSend an object to the other end."},
     {"send_bytes", SHPY_FASTCALL(connection_send_bytes), METH_FASTCALL | METH_KEYWORDS,
-     "send_bytes(buf, offset=0, size=None)\n--\n\nSend bytes, size of them from offset on, as one message."},
+     "send_bytes($self, /, buf, offset=0, size=None)\n--\n\nSend bytes, size of them from offset on, as one message."},
     {"recv", connection_recv, METH_NOARGS,
-     "recv()\n--\n\nReceive an object, waiting for it. EOFError where the other end is closed and nothing is left."},
+     "recv($self, /)\n--\n\nReceive an object, waiting for it. EOFError where the other end is closed and nothing is "
+     "left."},
     {"recv_bytes", SHPY_FASTCALL(connection_recv_bytes), METH_FASTCALL | METH_KEYWORDS,
-     "recv_bytes(maxlength=None)\n--\n\nReceive a message as bytes. OSError where it is longer than maxlength."},
+     "recv_bytes($self, /, maxlength=None)\n--\n\nReceive a message as bytes. OSError where it is longer than "
+     "maxlength."},
     {"recv_bytes_into", SHPY_FASTCALL(connection_recv_bytes_into), METH_FASTCALL | METH_KEYWORDS,
-     "recv_bytes_into(buf, offset=0)\n--\n\nReceive a message into a buffer, from offset on: how many bytes.\n"
+     "recv_bytes_into($self, /, buf, offset=0)\n--\n\nReceive a message into a buffer, from offset on: how many "
+     "bytes.\n"
      "BufferTooShort, with the message, where it does not fit."},
     {"poll", SHPY_FASTCALL(connection_poll), METH_FASTCALL | METH_KEYWORDS,
-     "poll(timeout=0.0)\n--\n\nWhether there is something to receive, waiting timeout seconds at most (None: for "
+     "poll($self, /, timeout=0.0)\n--\n\nWhether there is something to receive, waiting timeout seconds at most (None: "
+     "for "
      "ever)."},
-    {"fileno", connection_fileno, METH_NOARGS, "fileno()\n--\n\nThe descriptor."},
-    {"close", connection_close, METH_NOARGS, "close()\n--\n\nClose this end."},
+    {"fileno", connection_fileno, METH_NOARGS, "fileno($self, /)\n--\n\nThe descriptor."},
+    {"close", connection_close, METH_NOARGS, "close($self, /)\n--\n\nClose this end."},
     {"__enter__", connection_enter, METH_NOARGS, NULL},
     {"__exit__", SHPY_FASTCALL(connection_exit), METH_FASTCALL, NULL},
     {"_make_side", connection_make_side, METH_O, "Make the side by which this end sends to the other."},

@@ -104,11 +104,11 @@ static PyObject *event_wait(PyObject *object, PyObject *const *args, Py_ssize_t 
 }
 
 static PyMethodDef event_methods[] = {
-    {"set", event_set, METH_NOARGS, "set()\n--\n\nSet the flag and wake all that wait for it."},
-    {"clear", event_clear, METH_NOARGS, "clear()\n--\n\nTake the flag back."},
-    {"is_set", event_is_set, METH_NOARGS, "is_set()\n--\n\nWhether the flag is set."},
+    {"set", event_set, METH_NOARGS, "set($self, /)\n--\n\nSet the flag and wake all that wait for it."},
+    {"clear", event_clear, METH_NOARGS, "clear($self, /)\n--\n\nTake the flag back."},
+    {"is_set", event_is_set, METH_NOARGS, "is_set($self, /)\n--\n\nWhether the flag is set."},
     {"wait", SHPY_FASTCALL(event_wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\nWait until the flag is set: timeout seconds at most. Whether it was."},
+     "wait($self, /, timeout=None)\n--\n\nWait until the flag is set: timeout seconds at most. Whether it was."},
     {"_open", event_open, METH_NOARGS, "Make the event."},
     {"_attach", event_attach, METH_O, "Attach to the event of a ref."},
     {"_ref", event_ref, METH_NOARGS, "The event's name in its family, as bytes."},

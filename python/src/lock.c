@@ -131,7 +131,7 @@ static PyMethodDef lock_methods[] = {
     {"acquire", SHPY_FASTCALL(lock_acquire), METH_FASTCALL | METH_KEYWORDS,
      SHPY_ACQUIRE_DOC "Take the lock, waiting for it: timeout seconds at most. Whether it was taken. It is taken from\n"
                       "a dead owner too: owner_died then says so."},
-    {"release", lock_release, METH_NOARGS, "release()\n--\n\nGive the lock back."},
+    {"release", lock_release, METH_NOARGS, "release($self, /)\n--\n\nGive the lock back."},
     {"__enter__", lock_enter, METH_NOARGS, NULL},
     {"__exit__", SHPY_FASTCALL(lock_exit), METH_FASTCALL, NULL},
     {"_open", lock_open, METH_O, "Make the lock: (whether its owner may take it again)."},

@@ -416,19 +416,19 @@ static PyObject *queue_get_closed(PyObject *object, void *unused)
 
 static PyMethodDef queue_methods[] = {
     {"put", SHPY_FASTCALL(queue_put), METH_FASTCALL | METH_KEYWORDS,
-     "put(obj, block=True, timeout=None)\n--\n\n"
+     "put($self, /, obj, block=True, timeout=None)\n--\n\n"
      "Append an object. Waits for room in a queue with a maximum: timeout seconds at most, then queue.Full is raised.\n"
      "When it returns the object can be got, by any process of the family."},
     {"put_nowait", queue_put_nowait, METH_O,
-     "put_nowait(obj, /)\n--\n\nAppend an object, or raise queue.Full where there is no room now."},
+     "put_nowait($self, obj, /)\n--\n\nAppend an object, or raise queue.Full where there is no room now."},
     {"get", SHPY_FASTCALL(queue_get), METH_FASTCALL | METH_KEYWORDS,
-     "get(block=True, timeout=None)\n--\n\n"
+     "get($self, /, block=True, timeout=None)\n--\n\n"
      "Take the oldest object, waiting for one: timeout seconds at most, then queue.Empty is raised."},
     {"get_nowait", queue_get_nowait, METH_NOARGS,
-     "get_nowait()\n--\n\nTake the oldest object, or raise queue.Empty where there is none now."},
-    {"qsize", queue_qsize, METH_NOARGS, "qsize()\n--\n\nHow many objects are in the queue: exact."},
-    {"empty", queue_empty, METH_NOARGS, "empty()\n--\n\nWhether the queue is empty now."},
-    {"full", queue_full, METH_NOARGS, "full()\n--\n\nWhether the queue holds as many objects as it may."},
+     "get_nowait($self, /)\n--\n\nTake the oldest object, or raise queue.Empty where there is none now."},
+    {"qsize", queue_qsize, METH_NOARGS, "qsize($self, /)\n--\n\nHow many objects are in the queue: exact."},
+    {"empty", queue_empty, METH_NOARGS, "empty($self, /)\n--\n\nWhether the queue is empty now."},
+    {"full", queue_full, METH_NOARGS, "full($self, /)\n--\n\nWhether the queue holds as many objects as it may."},
     {"_open", queue_open, METH_VARARGS, "Make the queue: (most objects, whether joinable)."},
     {"_attach", queue_attach, METH_VARARGS, "Attach to a queue of the family: (its ref, most objects)."},
     {"_ref", queue_ref, METH_NOARGS, "The queue's name in its family, as bytes."},

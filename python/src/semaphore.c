@@ -106,8 +106,8 @@ static PyObject *semaphore_get_value(PyObject *object, PyObject *unused)
 static PyMethodDef semaphore_methods[] = {
     {"acquire", SHPY_FASTCALL(semaphore_acquire), METH_FASTCALL | METH_KEYWORDS,
      SHPY_ACQUIRE_DOC "Take a permit, waiting for one: timeout seconds at most. Whether one was taken."},
-    {"release", semaphore_release, METH_NOARGS, "release()\n--\n\nGive a permit."},
-    {"get_value", semaphore_get_value, METH_NOARGS, "get_value()\n--\n\nHow many permits are free."},
+    {"release", semaphore_release, METH_NOARGS, "release($self, /)\n--\n\nGive a permit."},
+    {"get_value", semaphore_get_value, METH_NOARGS, "get_value($self, /)\n--\n\nHow many permits are free."},
     {"__enter__", semaphore_enter, METH_NOARGS, NULL},
     {"__exit__", SHPY_FASTCALL(semaphore_exit), METH_FASTCALL, NULL},
     {"_open", semaphore_open, METH_VARARGS, "Make the semaphore: (permits, most permits, whether they are owned)."},

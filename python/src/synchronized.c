@@ -204,8 +204,8 @@ static PyObject *synchronized_get_member(PyObject *object, void *offset)
 }
 
 static PyMethodDef synchronized_methods[] = {
-    {"get_obj", synchronized_get_obj, METH_NOARGS, "get_obj()\n--\n\nThe wrapped object, which needs no lock."},
-    {"get_lock", synchronized_get_lock, METH_NOARGS, "get_lock()\n--\n\nThe lock that each access holds."},
+    {"get_obj", synchronized_get_obj, METH_NOARGS, "get_obj($self, /)\n--\n\nThe wrapped object, which needs no lock."},
+    {"get_lock", synchronized_get_lock, METH_NOARGS, "get_lock($self, /)\n--\n\nThe lock that each access holds."},
     {"__enter__", synchronized_enter, METH_NOARGS, NULL},
     {"__exit__", SHPY_FASTCALL(synchronized_exit), METH_FASTCALL, NULL},
     {"_open", synchronized_open, METH_VARARGS, "Wrap an object: (object, its lock)."},

@@ -1,6 +1,7 @@
 """The package has what multiprocessing has, under the same names."""
 
 import importlib
+import importlib.util
 import inspect
 import multiprocessing
 import pkgutil
@@ -56,6 +57,36 @@ def test_submodules_that_are_there_without_an_import(run):
               "print(*[name for name, value in vars(package).items() if isinstance(value, types.ModuleType)])"
     theirs, ours = (set(run(program % name)[0].split()) for name in ("multiprocessing", "shoal"))
     assert theirs <= ours
+
+
+def public_things():
+    """What users meet: the package's functions, the classes of its modules, and their methods."""
+    for name in ("", "queues", "synchronize", "connection", "pool", "managers", "sharedctypes", "context", "futures"):
+        if name and not importlib.util.find_spec("shoal." + name):
+            continue
+        module = importlib.import_module("shoal." + name if name else "shoal")
+        for public in getattr(module, "__all__", None) or [other for other in vars(module) if other[0] != "_"]:
+            thing = getattr(module, public)
+            if not callable(thing) or not thing.__module__.startswith("shoal"):
+                continue
+            yield "%s.%s" % (module.__name__, public), thing.__doc__
+            for method in dir(thing) if inspect.isclass(thing) else ():
+                owner = next(one for one in thing.__mro__ if method in vars(one))
+                value = vars(owner)[method]
+                if method[0] != "_" and owner.__module__.startswith("shoal") and not inspect.isclass(value):
+                    yield "%s.%s.%s" % (module.__name__, public, method), inspect.getdoc(getattr(thing, method))
+
+
+def test_all_that_is_public_is_described():
+    described = dict(public_things())
+    assert len(described) > 150
+    assert [name for name, text in described.items() if not text] == []
+
+
+def test_methods_in_c_have_signatures_as_methods_have():
+    queue = shoal.Queue()
+    assert str(inspect.signature(queue.put)) == "(obj, block=True, timeout=None)"
+    assert str(inspect.signature(shoal.Lock().acquire)) == "(block=True, timeout=None)"
 
 
 def test_unknown_start_method_is_refused():
