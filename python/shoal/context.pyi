@@ -40,8 +40,10 @@ class BaseContext(standard.BaseContext):
     def Queue(self, maxsize: int = 0) -> queues.Queue[Any]: ...  # type: ignore[override]
     def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]: ...  # type: ignore[override]
     def SimpleQueue(self) -> queues.SimpleQueue[Any]: ...  # type: ignore[override]
-    def Pool(self, processes: int | None = None, initializer: Callable[..., object] | None = None,
-             initargs: Iterable[Any] = (), maxtasksperchild: int | None = None) -> _Pool: ...
+    def Pool(  # type: ignore[override]
+        self, processes: int | None = None, initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (), maxtasksperchild: int | None = None
+    ) -> _Pool: ...
     @overload  # type: ignore[override]
     def Value(self, typecode_or_type: type[_SimpleCData[_T]], *args: Any,
               lock: Literal[True] | synchronize.Lock | synchronize.RLock | None = True) -> Synchronized[_T]: ...

@@ -204,6 +204,7 @@ class Pool(_Telling):
 
     @staticmethod
     def Process(ctx, *args, **kwds):
+        """What makes a worker: for subclasses whose workers are processes of another class."""
         return ctx.Process(*args, **kwds)
 
     def __init__(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None, context=None):

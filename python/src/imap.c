@@ -643,7 +643,7 @@ static void iterator_dealloc(PyObject *object)
 
 static PyMethodDef iterator_methods[] = {
     {"next", SHPY_FASTCALL(iterator_next), METH_FASTCALL | METH_KEYWORDS,
-     "next(timeout=None)\n--\n\n"
+     "next($self, /, timeout=None)\n--\n\n"
      "The next result, or what the item's call raised. multiprocessing.TimeoutError after timeout seconds without "
      "one."},
     {"_feed", iterator_feed, METH_NOARGS, "Submit all items, as they are produced."},

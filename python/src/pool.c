@@ -399,23 +399,23 @@ static void pool_dealloc(PyObject *object)
 
 static PyMethodDef pool_methods[] = {
     {"apply", SHPY_FASTCALL(pool_apply), METH_FASTCALL | METH_KEYWORDS,
-     "apply(func, args=(), kwds={})\n--\n\nReturn func(*args, **kwds), called in a worker."},
+     "apply($self, /, func, args=(), kwds={})\n--\n\nReturn func(*args, **kwds), called in a worker."},
     {"apply_async", SHPY_FASTCALL(pool_apply_async), METH_FASTCALL | METH_KEYWORDS,
-     "apply_async(func, args=(), kwds={}, callback=None, error_callback=None)\n--\n\n"
+     "apply_async($self, /, func, args=(), kwds={}, callback=None, error_callback=None)\n--\n\n"
      "Have func(*args, **kwds) called in a worker: an AsyncResult. When it has ended a thread calls callback with "
      "what\n"
      "it returned, or error_callback with what it raised."},
     {"map", SHPY_FASTCALL(pool_map), METH_FASTCALL | METH_KEYWORDS,
-     "map(func, iterable, chunksize=None)\n--\n\n"
+     "map($self, /, func, iterable, chunksize=None)\n--\n\n"
      "Return [func(item) for item in iterable], the calls spread over the workers, which take chunksize items at a\n"
      "time. When all are done, raises what the first that failed has raised."},
     {"starmap", SHPY_FASTCALL(pool_starmap), METH_FASTCALL | METH_KEYWORDS,
-     "starmap(func, iterable, chunksize=None)\n--\n\nAs map, with func(*item) for each item."},
+     "starmap($self, /, func, iterable, chunksize=None)\n--\n\nAs map, with func(*item) for each item."},
     {"map_async", SHPY_FASTCALL(pool_map_async), METH_FASTCALL | METH_KEYWORDS,
-     "map_async(func, iterable, chunksize=None, callback=None, error_callback=None)\n--\n\n"
+     "map_async($self, /, func, iterable, chunksize=None, callback=None, error_callback=None)\n--\n\n"
      "As map, without waiting: an AsyncResult of the list."},
     {"starmap_async", SHPY_FASTCALL(pool_starmap_async), METH_FASTCALL | METH_KEYWORDS,
-     "starmap_async(func, iterable, chunksize=None, callback=None, error_callback=None)\n--\n\n"
+     "starmap_async($self, /, func, iterable, chunksize=None, callback=None, error_callback=None)\n--\n\n"
      "As starmap, without waiting: an AsyncResult of the list."},
     {"_open", shpy_launch_open, METH_VARARGS, "Start the pool's processes: (workers, tasks of each; 0: any number)."},
     {"_close", pool_close, METH_NOARGS, "No more tasks."},

@@ -484,16 +484,17 @@ static void result_dealloc(PyObject *object)
 
 static PyMethodDef result_methods[] = {
     {"get", SHPY_FASTCALL(result_get), METH_FASTCALL | METH_KEYWORDS,
-     "get(timeout=None)\n--\n\n"
+     "get($self, /, timeout=None)\n--\n\n"
      "Wait for the result and return it, or raise what the task raised. After timeout seconds without one:\n"
      "multiprocessing.TimeoutError. WorkerLostError where the worker died that ran it."},
     {"wait", SHPY_FASTCALL(result_wait), METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None)\n--\n\nWait until there is a result, or timeout seconds."},
-    {"ready", result_ready, METH_NOARGS, "ready()\n--\n\nWhether the task has ended."},
+     "wait($self, /, timeout=None)\n--\n\nWait until there is a result, or timeout seconds."},
+    {"ready", result_ready, METH_NOARGS, "ready($self, /)\n--\n\nWhether the task has ended."},
     {"successful", result_successful, METH_NOARGS,
-     "successful()\n--\n\nWhether it ended without raising; ValueError before it ended."},
+     "successful($self, /)\n--\n\nWhether it ended without raising; ValueError before it ended."},
     {"cancel", result_cancel, METH_NOARGS,
-     "cancel()\n--\n\nLet no worker begin what has not begun. Whether there was any: get then raises CancelledError."},
+     "cancel($self, /)\n--\n\nLet no worker begin what has not begun. Whether there was any: get then raises "
+     "CancelledError."},
     {"_call_back", result_call_back, METH_NOARGS, "Call the callback that is due."},
     {NULL, NULL, 0, NULL},
 };
