@@ -31,7 +31,9 @@ class BaseContext(standard.BaseContext):
     def Condition(  # type: ignore[override]
         self, lock: synchronize.Lock | synchronize.RLock | None = None
     ) -> synchronize.Condition: ...
-    def Semaphore(self, value: int = 1) -> synchronize.Semaphore: ...  # type: ignore[override]
+    def Semaphore(  # type: ignore[override]
+        self, value: int = 1, *, owned: bool = False
+    ) -> synchronize.Semaphore: ...
     def BoundedSemaphore(self, value: int = 1) -> synchronize.BoundedSemaphore: ...  # type: ignore[override]
     def Event(self) -> synchronize.Event: ...  # type: ignore[override]
     def Barrier(  # type: ignore[override]

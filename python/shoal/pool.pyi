@@ -3,7 +3,7 @@ from multiprocessing.pool import CLOSE as CLOSE, INIT as INIT, RUN as RUN, TERMI
 from multiprocessing.pool import ThreadPool as ThreadPool
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, final
 
 from typing_extensions import Self
 
@@ -26,6 +26,7 @@ class WorkerLostError(ProcessError, RuntimeError):
 
 class BrokenPoolError(WorkerLostError): ...
 
+@final
 class AsyncResult(Generic[_T]):
     def get(self, timeout: float | None = None) -> _T: ...
     def wait(self, timeout: float | None = None) -> None: ...

@@ -30,10 +30,12 @@ def test_submodule_has_the_names_of_its_counterpart(name):
 @pytest.mark.parametrize("name", [name for name in multiprocessing.__all__
                                   if inspect.ismethod(getattr(multiprocessing, name))])
 def test_functions_take_the_same_arguments(name):
-    ours = inspect.signature(getattr(shoal, name))
-    theirs = inspect.signature(getattr(multiprocessing, name))
-    assert [(p.name, p.default, p.kind) for p in ours.parameters.values()] == \
-           [(p.name, p.default, p.kind) for p in theirs.parameters.values()]
+    """What shoal adds comes after them, is by keyword alone, and may be left out."""
+    ours, theirs = ([(p.name, p.default, p.kind) for p in inspect.signature(getattr(package, name)).parameters.values()]
+                    for package in (shoal, multiprocessing))
+    assert ours[:len(theirs)] == theirs
+    for _, default, kind in ours[len(theirs):]:
+        assert kind is inspect.Parameter.KEYWORD_ONLY and default is not inspect.Parameter.empty
 
 
 def test_contexts_and_processes_are_kinds_of_the_standard_ones():
