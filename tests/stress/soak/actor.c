@@ -22,7 +22,7 @@ int64_t a_while(void)
 
 static void nap_a_little(void)
 {
-    if (draw(20) == 0)
+    if (draw(3) == 0)
         usleep((useconds_t)draw(1000));
 }
 
