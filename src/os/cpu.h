@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+#ifdef __GLIBC__ /* the next line means nothing to other libcs */
+#if __GLIBC_PREREQ(2, 35)
 #define SH_CPU_RSEQ 1
 #include <sys/rseq.h>
 #pragma weak __rseq_offset /* a glibc that is older than the one compiled with does not have them */
 #pragma weak __rseq_size
+#endif
 #endif
 
 /* The same, asked of the kernel. */

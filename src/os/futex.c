@@ -10,6 +10,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if defined(FUTEX_32) && !defined(SYS_futex_waitv) /* the kernel's headers know the call, those of libc do not */
+#define SYS_futex_waitv 449
+#endif
+
 /* How long a sleep on two words lasts where the kernel can only watch one of them. */
 #define FALLBACK_NAP 5000000
 
@@ -43,7 +47,7 @@ static int nap(const struct sh_futex_place *places, unsigned count, int64_t dead
 
 int sh_futex_wait_any(const struct sh_futex_place *places, unsigned count, int64_t deadline)
 {
-#ifdef SYS_futex_waitv
+#ifdef FUTEX_32
     struct futex_waitv words[SH_FUTEX_PLACES_MAX] = {0};
     struct timespec storage;
 

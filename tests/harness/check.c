@@ -77,10 +77,19 @@ void test_check_memory(const char *file, int line, const char *text, const void 
             test_fail(file, line, "%s differs at byte %zu of %zu: 0x%02x, not 0x%02x", text, i, size, a[i], b[i]);
 }
 
+static const char *error_name(int error)
+{
+#ifdef __GLIBC__
+    return strerrorname_np(error);
+#else
+    return strerror(error);
+#endif
+}
+
 /* "-EPIPE (closed or broken ...)" for errors, else the number. */
 static const char *show_return(char *buffer, size_t capacity, ssize_t value)
 {
-    const char *name = value < 0 && value > -4096 ? strerrorname_np((int)-value) : NULL;
+    const char *name = value < 0 && value > -4096 ? error_name((int)-value) : NULL;
 
     if (name)
         snprintf(buffer, capacity, "-%s (%s)", name, shoal_strerror((int)value));

@@ -177,9 +177,9 @@ static void end_round(void)
 
     ledger->is_over = 1;
     CHECK_OK(shoal_event_set(stage.over));
+    for (int i = 0; i < ACTORS; i++)
+        CHECK_SYS(kill(seats[i].pid, SIGCONT)); /* one that is stopped may hold what another waits for */
     for (int i = 0; i < ACTORS; i++) {
-        if (seats[i].continues)
-            CHECK_SYS(kill(seats[i].pid, SIGCONT));
         int64_t limit = test_now() + test_time(STUCK_SECONDS);
         int status;
         pid_t r;
