@@ -136,10 +136,10 @@ class _Telling(_core.Pool):
             error.__cause__ = RemoteTraceback(text)
         return error
 
-    @staticmethod
-    def _failure(code, signal_number, exitcode, pid, task, item, message):
+    def _failure(self, code, signal_number, exitcode, pid, task, item, message):
         """The exception for an item without a result."""
         if code == -errno.ECHILD:
+            self._collect()
             known = signal_number or exitcode >= 0
             return WorkerLostError("task %d, item %d: %s" % (task, item, message), task, item, pid,
                                    signal_number or None, (-signal_number or exitcode) if known else None)
@@ -259,6 +259,12 @@ class Pool(_Telling):
     def _become_keeper(self):
         process._children = set()
         _popen.adopt_forkserver()
+
+    def _collect(self):
+        """Take note of the ends of those workers that are this process's children."""
+        for worker in self._workers:
+            if isinstance(worker, process.BaseProcess):
+                worker.is_alive()
 
     @property
     def _pool(self):
