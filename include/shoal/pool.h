@@ -79,13 +79,17 @@ SHOAL_BEGIN
 /* Start a pool; options may be NULL. Errors as shoal_process_start. */
 SHOAL_API int shoal_pool_open(const struct shoal_pool_options *options, shoal_pool **ret_pool);
 
+/* A pool, its futures and its iterators are used by the process that opened it, in any of its threads: all calls are
+ * -EPERM in a child that it forked. */
+
 /* No more tasks: submitting is -EPIPE from now on; what was submitted is still run. */
 SHOAL_API int shoal_pool_close(shoal_pool *pool);
 /* End the workers at once; tasks that have not ended are -ECANCELED. */
 SHOAL_API int shoal_pool_terminate(shoal_pool *pool);
 /* Wait until all workers have gone; -EINVAL before close or terminate. -EAGAIN, -ETIMEDOUT. */
 SHOAL_API int shoal_pool_join(shoal_pool *pool, int64_t timeout);
-/* Drop the pool; NULL is fine. Terminates and joins one that is open. Its futures stay valid until freed. */
+/* Drop the pool; NULL is fine. Terminates one that is open; waits until all workers have gone, which after close alone
+ * is when all tasks have ended. Its futures stay valid until freed. */
 SHOAL_API void shoal_pool_free(shoal_pool *pool);
 
 /* Submit function for count items at once: item i gets size bytes at (const char *)items + i * size. The future
@@ -99,7 +103,7 @@ SHOAL_API int shoal_pool_submit_items(shoal_pool *pool, const struct shoal_task_
                                       shoal_future **ret_future);
 
 /* Run function once and wait: shoal_pool_submit with one item, shoal_future_get, shoal_future_free. Returns the
- * result's size; result may be NULL where capacity is 0. */
+ * result's size; result may be NULL where capacity is 0. A signal handler does not end the wait, here and in map. */
 SHOAL_API ssize_t shoal_pool_apply(shoal_pool *pool, shoal_task_function *function, const void *argument, size_t size,
                                    void *result, size_t capacity);
 
@@ -147,7 +151,7 @@ SHOAL_API int shoal_pool_imap(shoal_pool *pool, const struct shoal_imap_options 
                               shoal_item_producer *producer, void *context, shoal_iterator **ret_iterator);
 /* The next result: 1 and *ret_result (valid until the next call), 0 at the end. An item that failed returns its
  * error, with the details in *ret_error (may be NULL), and the iteration goes on. -EAGAIN, -ETIMEDOUT. *ret_item
- * (may be NULL) says which item it is, counted from 0. */
+ * (may be NULL) says which item it is, counted from 0. One thread at a time: -EBUSY while another is inside. */
 SHOAL_API int shoal_iterator_next(shoal_iterator *iterator, uint64_t *ret_item, struct shoal_bytes *ret_result,
                                   struct shoal_task_error *ret_error, int64_t timeout);
 SHOAL_API void shoal_iterator_free(shoal_iterator *iterator);

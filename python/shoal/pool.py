@@ -84,8 +84,11 @@ class _Workplace:
         signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
 
     def refuse(self, error):
+        """The worker cannot begin; the pool's first says why at length."""
         reason = "".join(traceback.format_exception_only(type(error), error)).strip()
-        self.pool._refuse(self.index, "the initializer raised " + reason)
+        if self.pool._refuse(self.index, "the initializer raised " + reason):
+            util._flush_std_streams()
+            traceback.print_exception(type(error), error, error.__traceback__)
 
     def serve(self):
         self.pool._serve(self.index, self.generation, _flush)
@@ -103,7 +106,7 @@ def _work(workplace, initializer, initargs):
             initializer(*initargs)
         except BaseException as error:
             workplace.refuse(error)
-            raise
+            sys.exit(1)
     workplace.serve()
 
 

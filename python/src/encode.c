@@ -1,4 +1,5 @@
 /* encode.c - functions and items on their way to workers. */
+#include "arena/block.h"
 #include "pool.h"
 #include "pool/names.h"
 
@@ -6,7 +7,9 @@
 
 #define MOST_NAMED 1000       /* functions that a pool has names for */
 #define MOST_NAMED_BYTES 1000 /* of a name */
-#define FRAME_ALIGNMENT 64
+#define DATA_ALIGNMENT 64
+#define LEAST_IN_BLOCK 64 /* items */
+#define LIKELY_SIZE 8     /* bytes of an item, where nothing is known */
 
 /* --- functions --- */
 
@@ -123,30 +126,71 @@ static int no_memory(void)
     return -1;
 }
 
-static int make_room(struct shpy_batch *batch, size_t size)
+static int grow_private(struct shpy_batch *batch, size_t size)
 {
-    if (batch->count == batch->room) {
-        size_t room = batch->room ? 2 * batch->room : 64;
-        struct sh_part *parts = PyMem_RawRealloc(batch->parts, room * sizeof *parts);
-        if (!parts)
-            return no_memory();
-        batch->parts = parts;
-        batch->room = room;
+    size_t capacity = 2 * batch->capacity + size + 1024;
+    char *data = PyMem_RawRealloc(batch->data, capacity);
+
+    if (!data)
+        return no_memory();
+    batch->data = data;
+    batch->capacity = capacity;
+    return 0;
+}
+
+static void use_block(struct shpy_batch *batch, uint64_t block)
+{
+    batch->block = block;
+    batch->parts = sh_at(block);
+    batch->data = (char *)sh_at(block) + batch->head;
+    batch->capacity = sh_block_capacity(block) - batch->head;
+}
+
+static int grow_block(struct shpy_batch *batch, size_t size)
+{
+    uint64_t block, before = batch->block;
+    int r = sh_block_alloc(batch->head + 2 * batch->capacity + size, &block);
+
+    if (r < 0) {
+        shpy_error_raise(r, "no room for a task's items");
+        return -1;
     }
-    if (batch->capacity - batch->size < size) {
-        size_t capacity = 2 * batch->capacity + size + 4096;
-        char *data = PyMem_RawRealloc(batch->data, capacity);
-        if (!data)
-            return no_memory();
-        batch->data = data;
-        batch->capacity = capacity;
+    memcpy(sh_at(block), sh_at(before), batch->count * sizeof(struct sh_part));
+    memcpy((char *)sh_at(block) + batch->head, batch->data, batch->size);
+    use_block(batch, block);
+    sh_block_free(before);
+    return 0;
+}
+
+int shpy_encode_grow(struct shpy_batch *batch, size_t size)
+{
+    if (sh_likely(batch->capacity - batch->size >= size))
+        return 0;
+    return batch->block ? grow_block(batch, size) : grow_private(batch, size);
+}
+
+int shpy_encode_begin(struct shpy_batch *batch, size_t most)
+{
+    uint64_t block;
+
+    *batch = (struct shpy_batch){.room = most};
+    if (most < LEAST_IN_BLOCK) {
+        batch->parts = PyMem_RawMalloc((most + 1) * sizeof *batch->parts);
+        return batch->parts ? 0 : no_memory();
     }
+    batch->head = sh_round_up((most + 1) * sizeof(struct sh_part), (size_t)DATA_ALIGNMENT);
+    int r = sh_block_alloc(batch->head + most * LIKELY_SIZE + SHPY_SMALL, &block);
+    if (r < 0) {
+        shpy_error_raise(r, "no room for a task's items");
+        return -1;
+    }
+    use_block(batch, block);
     return 0;
 }
 
 static void add_part(struct shpy_batch *batch, size_t offset, size_t size)
 {
-    batch->parts[batch->count++] = (struct sh_part){.offset = offset, .size = size};
+    batch->parts[batch->count++] = (struct sh_part){.offset = batch->head + offset, .size = size};
     batch->size = sh_round_up(offset + size, (size_t)8);
 }
 
@@ -158,9 +202,9 @@ static int is_frame(const struct shpy_message *message)
 
 static int add_message(struct shpy_batch *batch, const struct shpy_message *message)
 {
-    if (make_room(batch, message->size + 2 * FRAME_ALIGNMENT) < 0)
+    if (shpy_encode_grow(batch, message->size + 2 * DATA_ALIGNMENT) < 0)
         return -1;
-    size_t offset = is_frame(message) ? sh_round_up(batch->size, (size_t)FRAME_ALIGNMENT) : batch->size;
+    size_t offset = is_frame(message) ? sh_round_up(batch->size, (size_t)DATA_ALIGNMENT) : batch->size;
     char *at = batch->data + offset;
     for (size_t i = 0; i < message->count; i++) {
         memcpy(at, message->parts[i].data, message->parts[i].size);
@@ -198,18 +242,18 @@ static int note_error(struct shpy_batch *batch)
     int r = number ? PyDict_SetItem(batch->errors, number, error) : -1;
     Py_XDECREF(number);
     Py_DECREF(error);
-    if (r < 0 || make_room(batch, 1) < 0)
+    if (r < 0 || shpy_encode_grow(batch, 8) < 0)
         return -1;
     batch->data[batch->size] = SHPY_RESULT_HERE;
     add_part(batch, batch->size, 1);
     return 0;
 }
 
-int shpy_encode_item(struct shpy_pool *pool, struct shpy_batch *batch, PyObject *item)
+static int encode_item(struct shpy_pool *pool, struct shpy_batch *batch, PyObject *item)
 {
     struct shpy_message message;
 
-    if (make_room(batch, SHPY_SMALL + 8) < 0)
+    if (shpy_encode_grow(batch, SHPY_SMALL + 8) < 0)
         return -1;
     size_t size = shpy_fast_write(item, batch->data + batch->size, SHPY_SMALL);
     if (sh_likely(size)) {
@@ -228,6 +272,8 @@ int shpy_encode_items(struct shpy_pool *pool, struct shpy_batch *batch, PyObject
     iternextfunc next = Py_TYPE(iterator)->tp_iternext;
     int r = 0;
 
+    if (most > batch->room - batch->count)
+        most = batch->room - batch->count;
     while (r == 0 && most-- > 0) {
         PyObject *item = next(iterator);
         if (!item) {
@@ -235,7 +281,7 @@ int shpy_encode_items(struct shpy_pool *pool, struct shpy_batch *batch, PyObject
                 PyErr_Clear();
             return PyErr_Occurred() ? -1 : 0;
         }
-        r = shpy_encode_item(pool, batch, item);
+        r = encode_item(pool, batch, item);
         Py_DECREF(item);
     }
     return r;
@@ -243,7 +289,12 @@ int shpy_encode_items(struct shpy_pool *pool, struct shpy_batch *batch, PyObject
 
 void shpy_encode_clear(struct shpy_batch *batch)
 {
-    PyMem_RawFree(batch->parts);
-    PyMem_RawFree(batch->data);
+    if (batch->block) {
+        sh_block_free(batch->block);
+    } else {
+        PyMem_RawFree(batch->parts);
+        PyMem_RawFree(batch->data);
+    }
+    *batch = (struct shpy_batch){.errors = batch->errors};
     Py_CLEAR(batch->errors);
 }

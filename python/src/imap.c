@@ -222,7 +222,9 @@ static void feed_chunk(struct iterator *iterator)
 {
     struct shpy_batch batch = {0};
     PyObject *source = Py_NewRef(iterator->source);
-    int r = shpy_encode_items(iterator->pool, &batch, source, iterator->chunk);
+    int r = shpy_encode_begin(&batch, iterator->chunk);
+    if (r == 0)
+        r = shpy_encode_items(iterator->pool, &batch, source, iterator->chunk);
     PyObject *failure = r < 0 ? shpy_encode_error() : NULL;
     int is_over = r < 0 || batch.count < iterator->chunk;
 
@@ -522,7 +524,10 @@ static int submit_all(struct iterator *iterator, PyObject *iterable)
     struct shpy_batch batch = {0};
     PyObject *items = PyObject_GetIter(iterable);
     Py_ssize_t count = PyObject_Size(iterable);
-    int r = items && count >= 0 ? shpy_encode_items(iterator->pool, &batch, items, SAMPLE) : -1;
+    int r = items && count >= 0 ? shpy_encode_begin(&batch, (size_t)count) : -1;
+
+    if (r == 0)
+        r = shpy_encode_items(iterator->pool, &batch, items, SAMPLE);
 
     if (r == 0 && batch.count && batch.size / batch.count > MOST_BYTES_AT_ONCE / (size_t)count) {
         shpy_encode_clear(&batch);

@@ -118,12 +118,19 @@ static int read_chunk(const struct shpy_pool *pool, PyObject *value, size_t coun
     return 0;
 }
 
+/* As many items as there are: where that is not known they are listed first. */
 static int encode_all(struct shpy_pool *pool, PyObject *iterable, struct shpy_batch *batch)
 {
-    PyObject *iterator = PyObject_GetIter(iterable);
-    int r = iterator ? shpy_encode_items(pool, batch, iterator, SIZE_MAX) : -1;
+    int is_known = PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable) || PyRange_Check(iterable);
+    PyObject *items = is_known ? Py_NewRef(iterable) : PySequence_List(iterable);
+    Py_ssize_t count = items ? PyObject_Size(items) : -1;
+    PyObject *iterator = count >= 0 ? PyObject_GetIter(items) : NULL;
+    int r = iterator ? shpy_encode_begin(batch, (size_t)count) : -1;
 
+    if (r == 0)
+        r = shpy_encode_items(pool, batch, iterator, SIZE_MAX);
     Py_XDECREF(iterator);
+    Py_XDECREF(items);
     return r;
 }
 
@@ -337,8 +344,7 @@ static PyObject *pool_refuse(PyObject *object, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "Is:_refuse", &index, &reason))
         return NULL;
-    sh_binding_refuse(((struct shpy_pool *)object)->shared, index, reason);
-    Py_RETURN_NONE;
+    return PyBool_FromLong(sh_binding_refuse(((struct shpy_pool *)object)->shared, index, reason));
 }
 
 /* --- the type --- */
@@ -426,7 +432,7 @@ static PyMethodDef pool_methods[] = {
     {"_ref", pool_ref, METH_NOARGS, "The pool's name in its family, as bytes."},
     {"_attach", pool_attach, METH_O, "In a worker that was started afresh: find the pool of this name."},
     {"_close_inherited", pool_close_inherited, METH_NOARGS, "In a worker that was forked: let go of what was main's."},
-    {"_refuse", pool_refuse, METH_VARARGS, "In a worker: say (place, why) before it ends without having begun."},
+    {"_refuse", pool_refuse, METH_VARARGS, "In a worker: say (place, why), before it ends. Whether it is the first."},
     {"_serve", shpy_worker_serve, METH_VARARGS, "In a worker: run tasks (place, generation, flush)."},
     {"_await_ended", shpy_result_await_ended, METH_NOARGS, "A result whose callback is due; None: there will be none."},
     {NULL, NULL, 0, NULL},

@@ -72,18 +72,23 @@ struct shpy_result {
     _Atomic int is_settling;
 };
 
-/* Items on their way: where each lies, and their bytes. */
+/* Items on their way: where each lies, and their bytes. Few are in private memory; many in the block that will be the
+ * job's, behind head bytes of it, which is the place of parts, and of one more. */
 struct shpy_batch {
     struct sh_part *parts;
     size_t count, room;
     char *data;
     size_t size, capacity;
+    uint64_t block; /* 0: private memory */
+    size_t head;
     PyObject *errors;
 };
 
 /* encode.c: the word for a function, 0 where it must go with its task: 0, or -1 with an exception. */
 int shpy_encode_function(struct shpy_pool *pool, PyObject *function, uint64_t *ret_word);
-int shpy_encode_item(struct shpy_pool *pool, struct shpy_batch *batch, PyObject *item);
+/* Before the first of so many items, at most. And more room for their bytes. */
+int shpy_encode_begin(struct shpy_batch *batch, size_t most);
+int shpy_encode_grow(struct shpy_batch *batch, size_t size);
 /* Items of an iterator, until it ends or there are most of them. */
 int shpy_encode_items(struct shpy_pool *pool, struct shpy_batch *batch, PyObject *iterator, size_t most);
 void shpy_encode_clear(struct shpy_batch *batch);

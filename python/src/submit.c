@@ -137,24 +137,49 @@ int shpy_submit_call(struct shpy_pool *pool, PyObject *function, PyObject *args,
 
 /* --- a batch --- */
 
-/* The job's block: where each item lies, and what they have in common, then the bytes. */
-static int make_block(struct shpy_batch *batch, const struct shpy_message *common, struct sh_submission *submission)
+/* A block for what is in private memory. */
+static int move_to_block(struct shpy_batch *batch)
 {
-    size_t count = batch->count, head = sh_round_up((count + 1) * sizeof(struct sh_part), (size_t)DATA_ALIGNMENT);
-    size_t items = sh_round_up(batch->size, (size_t)DATA_ALIGNMENT);
-    size_t size = head + items + common->size;
-    int r = sh_block_alloc(size, &submission->block);
+    size_t head = sh_round_up((batch->count + 1) * sizeof(struct sh_part), (size_t)DATA_ALIGNMENT);
+    uint64_t block;
+    int r = sh_block_alloc(head + batch->size + DATA_ALIGNMENT, &block);
 
     if (r < 0)
         return r;
-    char *base = sh_at(submission->block);
-    struct sh_part *parts = sh_at(submission->block);
-    for (size_t i = 0; i < count; i++)
+    struct sh_part *parts = sh_at(block);
+    for (size_t i = 0; i < batch->count; i++)
         parts[i] = (struct sh_part){.offset = head + batch->parts[i].offset, .size = batch->parts[i].size};
-    parts[count] = (struct sh_part){.offset = head + items, .size = common->size};
-    memcpy(base + head, batch->data, batch->size);
-    copy_parts(common, base + head + items);
-    submission->block_size = size;
+    if (batch->size)
+        memcpy((char *)sh_at(block) + head, batch->data, batch->size);
+    PyMem_RawFree(batch->parts);
+    PyMem_RawFree(batch->data);
+    batch->block = block;
+    batch->head = head;
+    batch->parts = parts;
+    batch->data = (char *)parts + head;
+    batch->capacity = sh_block_capacity(block) - head;
+    return 0;
+}
+
+/* The job's block: where each item lies, and what they have in common, then the bytes. */
+static int make_block(struct shpy_batch *batch, const struct shpy_message *common, struct sh_submission *submission)
+{
+    size_t at = sh_round_up(batch->size, (size_t)DATA_ALIGNMENT);
+
+    if (common->size && shpy_encode_grow(batch, common->size + 2 * DATA_ALIGNMENT) < 0)
+        return -1;
+    int r = batch->block ? 0 : move_to_block(batch);
+    if (r < 0) {
+        shpy_submit_raise(r);
+        return -1;
+    }
+    if (common->size) {
+        batch->parts[batch->count] = (struct sh_part){.offset = batch->head + at, .size = common->size};
+        copy_parts(common, batch->data + at);
+        batch->size = at + common->size;
+    }
+    submission->block = batch->block;
+    submission->block_size = batch->head + batch->size;
     submission->block_flags = SH_JOB_SIZES | (common->size ? SH_JOB_COMMON : 0);
     return 0;
 }
@@ -184,7 +209,7 @@ static int fail_all(struct shpy_batch *batch)
         r = number ? PyDict_SetItem(batch->errors, number, error) : -1;
         Py_XDECREF(number);
         batch->parts[i].size = 1;
-        batch->data[batch->parts[i].offset] = SHPY_RESULT_HERE;
+        batch->data[batch->parts[i].offset - batch->head] = SHPY_RESULT_HERE;
     }
     Py_XDECREF(error);
     return r;
@@ -205,15 +230,18 @@ int shpy_submit_batch(struct shpy_pool *pool, PyObject *function, struct shpy_ba
         return -1;
     submission.word |= call;
     if (batch->count == 1 && common.size == 0 && batch->parts[0].size <= SH_JOB_INLINE_ARGUMENT) {
-        submission.items = batch->data + batch->parts[0].offset;
+        submission.items = batch->data + (batch->parts[0].offset - batch->head);
         submission.size = batch->parts[0].size;
     } else if (batch->count) {
         r = make_block(batch, &common, &submission);
     }
     shpy_message_clear(&common);
-    if (r == 0)
-        r = submit(pool, &submission, ret_future);
-    if (r < 0 && submission.block)
-        sh_block_free(submission.block);
-    return r < 0 ? shpy_submit_raise(r) : 0;
+    if (r < 0)
+        return -1;
+    r = submit(pool, &submission, ret_future);
+    if (r < 0)
+        return shpy_submit_raise(r);
+    if (submission.block) /* it is the job's now */
+        *batch = (struct shpy_batch){.errors = batch->errors, .count = batch->count};
+    return 0;
 }

@@ -141,7 +141,7 @@ static PyObject *make_call(struct worker *worker, const struct shoal_task *task,
     int r = take_parts(worker, task, item, call);
     Py_DECREF(item);
     if (r == 0 && (task->word & SHPY_CALL_MASK) == SHPY_CALL_ITEM)
-        value = PyObject_CallFunctionObjArgs(call->function, call->args, NULL);
+        value = PyObject_CallOneArg(call->function, call->args);
     else if (r == 0)
         value = PyObject_Call(call->function, call->args, call->kwds);
     clear_call(call);
@@ -212,15 +212,12 @@ static int give_error(struct worker *worker, struct shoal_task *task, PyObject *
 static int give_value(struct worker *worker, struct shoal_task *task, PyObject *value)
 {
     struct shpy_message message;
-    void *to;
 
+    task->result_size = shpy_fast_write(value, sh_task_record(task), task->room);
+    if (sh_likely(task->result_size))
+        return 0;
     if (shpy_message_encode(worker->pool->state, value, SHPY_BUFFERS, &message) < 0)
         return give_error(worker, task, value);
-    if (sh_likely(message.count == 1 && sh_task_reserve(task, message.size, &to) == 0)) {
-        memcpy(to, message.parts[0].data, message.size);
-        shpy_message_clear(&message);
-        return 0;
-    }
     int r = give_message(task, &message);
     shpy_message_clear(&message);
     return r < 0 ? give_error(worker, task, NULL) : 0;

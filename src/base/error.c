@@ -11,7 +11,7 @@
 static const struct sh_error errors[] = {
     [EAGAIN] = {"not available without waiting", "BlockingIOError"},
     [EBADF] = {"this end of the pipe does not go in that direction", "OSError"},
-    [EBUSY] = {"this process already has a family", "RuntimeError"},
+    [EBUSY] = {"in use: this process already has a family, or another thread is inside this call", "RuntimeError"},
     [ECANCELED] = {"cancelled before it ended", "concurrent.futures.CancelledError"},
     [ECHILD] = {"the worker that ran this item died, or the process is not a child of this one", "ChildProcessError"},
     [EDEADLK] = {"the calling thread already holds this lock, and would wait for itself", "RuntimeError"},

@@ -46,8 +46,8 @@ struct sh_worker_calls {
 
 /* Worker: let go of what a fork has copied of main, or of the keeper. */
 void sh_binding_close_inherited(shoal_pool *pool);
-/* Worker: tell that it cannot begin, and why; then end. */
-void sh_binding_refuse(struct sh_pool_shared *pool, uint32_t index, const char *reason);
+/* Worker: tell that it cannot begin, and why; then end. Whether it is the pool's first. */
+int sh_binding_refuse(struct sh_pool_shared *pool, uint32_t index, const char *reason);
 /* Worker: take turns until there is nothing to do any more: 0; -ECANCELED where it ended with an item running, or by
  * resume. */
 int sh_binding_serve(struct sh_pool_shared *pool, uint32_t index, uint32_t generation,

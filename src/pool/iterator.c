@@ -20,7 +20,7 @@ struct line {
     struct entry *first, *last;
 };
 
-/* Used by one thread at a time, but callbacks may come by any: mutex protects ended and abandoned. */
+/* Used by one thread at a time (is_used), but callbacks may come by any: mutex protects ended and references. */
 struct shoal_iterator {
     shoal_pool *pool;
     shoal_task_function *function;
@@ -30,6 +30,7 @@ struct shoal_iterator {
     size_t out_count; /* of them: not yet handed out */
     size_t lookahead;
     int is_unordered;
+    _Atomic uint32_t is_used;
     int producer_end; /* 1: it has no more; negative: its error */
     int is_held;      /* there was no room for this item yet */
     struct shoal_bytes held;
@@ -249,16 +250,12 @@ static int hand_out(struct entry *entry, uint64_t *ret_item, struct shoal_bytes 
     return r;
 }
 
-int shoal_iterator_next(shoal_iterator *iterator, uint64_t *ret_item, struct shoal_bytes *ret_result,
-                        struct shoal_task_error *ret_error, int64_t timeout)
+static int next(struct shoal_iterator *iterator, uint64_t *ret_item, struct shoal_bytes *ret_result,
+                struct shoal_task_error *ret_error, int64_t timeout)
 {
-    int r = iterator && ret_result ? sh_pool_enter(iterator->pool) : -EINVAL;
-
-    if (r < 0)
-        return r;
     drop_entry(iterator->current); /* what the last call gave was valid until now */
     iterator->current = NULL;
-    r = fill(iterator, timeout);
+    int r = fill(iterator, timeout);
     if (r < 0)
         return r;
     if (iterator->out_count == 0)
@@ -268,6 +265,21 @@ int shoal_iterator_next(shoal_iterator *iterator, uint64_t *ret_item, struct sho
         return r;
     iterator->out_count--;
     return hand_out(iterator->current, ret_item, ret_result, ret_error);
+}
+
+int shoal_iterator_next(shoal_iterator *iterator, uint64_t *ret_item, struct shoal_bytes *ret_result,
+                        struct shoal_task_error *ret_error, int64_t timeout)
+{
+    int r = iterator && ret_result ? sh_pool_enter(iterator->pool) : -EINVAL;
+    uint32_t unused = 0;
+
+    if (r < 0)
+        return r;
+    if (!sh_cas_acquire(&iterator->is_used, &unused, 1)) /* pairs with the store below */
+        return -EBUSY;
+    r = next(iterator, ret_item, ret_result, ret_error, timeout);
+    sh_store_release(&iterator->is_used, 0);
+    return r;
 }
 
 void shoal_iterator_free(shoal_iterator *iterator)

@@ -37,6 +37,12 @@ void sh_run_claim(struct shoal_task *task, struct sh_claim *claim, const struct 
 /* In a task function: where a result of size bytes is to be written. -ENOMEM. */
 int sh_task_reserve(struct shoal_task *task, size_t size, void **ret_data);
 
+/* The room for a result in the item's record. Who writes there sets result_size. */
+static inline void *sh_task_record(struct shoal_task *task)
+{
+    return (char *)task->record + offsetof(struct sh_item, data);
+}
+
 /* In a binding's: do not say how the item ended; let the worker end. */
 static inline int sh_task_abandon(struct shoal_task *task)
 {

@@ -183,15 +183,17 @@ void sh_binding_close_inherited(shoal_pool *pool)
     sh_bell_close(pool->crew->bell);
 }
 
-void sh_binding_refuse(struct sh_pool_shared *pool, uint32_t index, const char *reason)
+int sh_binding_refuse(struct sh_pool_shared *pool, uint32_t index, const char *reason)
 {
     struct sh_worker *place = &pool->worker[index];
 
     sh_turn_lock(pool);
+    int is_first = !pool->reason[0];
     strncpy(pool->reason, reason, sizeof pool->reason - 1);
     sh_word_unlock(&pool->take);
     sh_store_relaxed(&place->refusal, -ENOEXEC);
     sh_store_release(&place->state, SH_WORKER_REFUSED);
+    return is_first;
 }
 
 int sh_binding_serve(struct sh_pool_shared *pool, uint32_t index, uint32_t generation,
