@@ -6,18 +6,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 int sh_crowd_open(void)
 {
     int set = epoll_create1(EPOLL_CLOEXEC);
 
     return set < 0 ? -errno : set;
-}
-
-void sh_crowd_close(int set)
-{
-    close(set);
 }
 
 int sh_crowd_add(int set, int fd, uint32_t number)

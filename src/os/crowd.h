@@ -4,9 +4,8 @@
 
 #include <stdint.h>
 
-/* Make an empty set: a descriptor, close-on-exec. -EMFILE, -ENFILE, -ENOMEM. */
+/* Make an empty set: a descriptor, close-on-exec, for as long as the process lives. -EMFILE, -ENFILE, -ENOMEM. */
 int sh_crowd_open(void);
-void sh_crowd_close(int set);
 
 /* Add a descriptor under a number, while it is open; take it out. -ENOMEM, -ENOSPC. */
 int sh_crowd_add(int set, int fd, uint32_t number);

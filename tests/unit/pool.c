@@ -2,6 +2,7 @@
 #include "pools.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 /* --- running --- */
 
@@ -300,6 +301,38 @@ TEST(a_bounded_pool_lets_submitters_wait)
         CHECK_EQ(shoal_future_ready(futures[i]), 1);
         shoal_future_free(futures[i]);
     }
+    end_pool(pool);
+}
+
+/* The worker is stopped in its sleep, so that the second task is cancelled while the first is still to be taken: it is
+ * passed over later, and until then its post must not lead anybody to it. */
+TEST(a_task_that_was_cancelled_is_not_found_by_its_post)
+{
+    shoal_pool *pool = open_pool(1);
+    struct sh_pool_shared *shared = pool->shared;
+    struct shoal_pool_stats stats;
+    struct sh_posted posted;
+    int x;
+
+    AWAIT(sh_load_acquire(&shared->worker[0].state) == SH_WORKER_LIVE);
+    test_await_asleep(shared->worker[0].pid);
+    CHECK_SYS(kill(shared->worker[0].pid, SIGSTOP));
+    shoal_future *first = submit(pool, square, 7), *second = submit(pool, square, 8);
+    CHECK_EQ(sh_post_read(shared, 2, shared->cancellations, &posted), 1);
+    CHECK_EQ(posted.number, 2);
+    CHECK_EQ(shoal_future_cancel(second), 1);
+    CHECK_EQ(shared->exhausted, 0);
+    CHECK_EQ(sh_post_read(shared, 2, shared->cancellations, &posted), 0);
+    CHECK_SYS(kill(shared->worker[0].pid, SIGCONT));
+    CHECK_EQ(shoal_future_get(first, 0, &x, sizeof x, SHOAL_FOREVER), sizeof x);
+    CHECK_EQ(x, 49);
+    CHECK_RETURN(shoal_future_get(second, 0, &x, sizeof x, SHOAL_FOREVER), -ECANCELED);
+    shoal_future_free(first);
+    shoal_future_free(second);
+    CHECK_OK(shoal_pool_close(pool));
+    CHECK_OK(shoal_pool_join(pool, SHOAL_FOREVER));
+    CHECK_OK(shoal_pool_stats(pool, &stats));
+    CHECK_EQ(stats.completed, 2); /* each once */
     end_pool(pool);
 }
 

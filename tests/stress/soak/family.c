@@ -1,4 +1,6 @@
 /* family.c - the soak's pools and processes: what actors start, and what they do to it. */
+#include "pool/crew.h"
+#include "pool/pool.h"
 #include "soak.h"
 
 #include <signal.h>
@@ -40,11 +42,16 @@ static pid_t choose_worker(shoal_pool *pool)
     return info[draw(WORKERS)].pid;
 }
 
-/* Kill or stop a worker. Returns 1 where one was killed, which may have cost a task. */
+/* Kill the keeper, or kill or stop a worker. Returns 1 where a worker was killed, which may have cost a task. */
 static uint64_t disturb(shoal_pool *pool)
 {
     pid_t pid = choose_worker(pool);
 
+    if (draw(4) == 0) {
+        kill(pool->crew->keeper_pid, SIGKILL);
+        own_desk->keepers++;
+        return 0;
+    }
     if (pid <= 0 || !test_is_alive(pid))
         return 0;
     if (draw(2)) {

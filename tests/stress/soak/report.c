@@ -40,6 +40,7 @@ void report_add(struct report *report)
         report->tasks_lost += desk->tasks_lost;
         report->tasks_cancelled += desk->tasks_cancelled;
         report->tasks_left += desk->tasks_left;
+        report->keepers += desk->keepers;
     }
 }
 
@@ -113,9 +114,9 @@ void report_print(const struct report *report)
     printf("# messages whose producer died in put: %llu, of which %llu came\n", (number)report->unknown,
            (number)report->unsaid);
     printf("# locks whose next owner was told of a death: %llu\n", (number)report->told);
-    printf("# tasks: %llu, of them lost with a worker %llu, cancelled %llu, not waited for %llu\n",
+    printf("# tasks: %llu, of them lost with a worker %llu, cancelled %llu, not waited for %llu; keepers killed %llu\n",
            (number)report->tasks, (number)report->tasks_lost, (number)report->tasks_cancelled,
-           (number)report->tasks_left);
+           (number)report->tasks_left, (number)report->keepers);
     print_level("arena, KiB", level_of(report, report->committed));
     print_level("controller's memory, KiB", level_of(report, report->memory));
     print_level("controller's descriptors", level_of(report, report->descriptors));

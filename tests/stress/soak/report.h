@@ -18,7 +18,7 @@ struct report {
     uint64_t done[OP_COUNT];
     uint64_t sent, got, left, lost, may_be_lost, unknown, unsaid;
     uint64_t told, in_doubt;
-    uint64_t tasks, tasks_lost, tasks_cancelled, tasks_left;
+    uint64_t tasks, tasks_lost, tasks_cancelled, tasks_left, keepers;
     uint64_t reclaimed, deaths;
     uint32_t committed[MOST_ROUNDS], memory[MOST_ROUNDS], descriptors[MOST_ROUNDS];
 };

@@ -50,7 +50,7 @@ struct desk {
     _Atomic uint64_t tried;           /* number of the last message */
     _Atomic uint64_t released, taken; /* signals */
     _Atomic uint64_t told;            /* that a lock's owner died */
-    _Atomic uint64_t tasks, tasks_lost, tasks_cancelled, tasks_left;
+    _Atomic uint64_t tasks, tasks_lost, tasks_cancelled, tasks_left, keepers;
     _Atomic unsigned char put[MOST_MESSAGES];
 };
 
