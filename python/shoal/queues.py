@@ -174,13 +174,7 @@ class SimpleQueue(_Handle):
     def _rlock(self):
         return _ReadLock(self._reader)
 
-    def put(self, obj):
-        """Append an object. When it returns the object can be got, by any process of the family."""
-        self._send(obj)
-
-    def get(self):
-        """Take the oldest object, waiting for one."""
-        return self._receive()
+    put, get = _core.Queue._send, _core.Queue._receive
 
     def close(self):
         """This process puts and gets no more. Others go on."""

@@ -117,10 +117,14 @@ static int encode_pickled(struct shpy_state *state, PyObject *object, unsigned w
         return -1;
     if (PyList_GET_SIZE(pieces) > MOST_PIECES)
         pieces = join_pieces(pieces);
-    size_t most = pieces ? (size_t)PyList_GET_SIZE(pieces) + 1 : 0;
+    if (!pieces) {
+        Py_XDECREF(buffers);
+        return -1;
+    }
+    size_t most = (size_t)PyList_GET_SIZE(pieces) + 1;
     if (buffers)
         most += 2 * (size_t)PyList_GET_SIZE(buffers);
-    message->keep = pieces ? Py_BuildValue("NN", pieces, buffers ? buffers : Py_NewRef(Py_None)) : NULL;
+    message->keep = Py_BuildValue("NN", pieces, buffers ? buffers : Py_NewRef(Py_None));
     if (!message->keep)
         return -1;
     if (most > SHPY_FEW_PARTS && make_parts(message, most) < 0)
@@ -172,9 +176,7 @@ void shpy_message_clear(struct shpy_message *message)
     Py_CLEAR(message->keep);
 }
 
-/* A new bytes object of a large message's bytes. They are copied without the interpreter's lock, into huge pages where
- * the kernel has them: first touch of small ones costs more than the copy. */
-static PyObject *copy_bytes(const char *from, size_t size)
+PyObject *shpy_message_copy_bytes(const char *from, size_t size)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
 
@@ -212,7 +214,7 @@ static PyObject *decode_run(const unsigned char *data, size_t size)
     if (run != size - 4 - (size_t)bytes || data[size - 1] != '.')
         return NULL;
     if (data[2] == 'B' || data[2] == 0x8e)
-        return copy_bytes(at, (size_t)run);
+        return shpy_message_copy_bytes(at, (size_t)run);
     return PyUnicode_DecodeUTF8(at, (Py_ssize_t)run, "surrogatepass");
 }
 

@@ -56,6 +56,10 @@ PyObject *shpy_message_decode_block(struct shpy_state *state, struct shoal_messa
 /* The same for size bytes of a block of block.h. */
 PyObject *shpy_message_decode_owned(struct shpy_state *state, PyObject *block, size_t skip, size_t size);
 
+/* A new bytes object. Many bytes are copied without the interpreter's lock, into huge pages where the kernel has them:
+ * first touch of small ones takes longer than the copy. */
+PyObject *shpy_message_copy_bytes(const char *from, size_t size);
+
 /* fast.c: without the pickle module. Write at most capacity bytes: how many, 0 where it cannot be written here. */
 size_t shpy_fast_write(PyObject *object, char *to, size_t capacity);
 /* A new reference; NULL without an exception where it cannot be read here; NULL with one. */

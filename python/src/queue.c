@@ -123,12 +123,13 @@ static int call_put(void *context, int64_t timeout)
     return shoal_queue_put_parts(put->queue, put->message->parts, put->message->count, timeout);
 }
 
-/* An object that cannot be written: reported by the queue's method, as multiprocessing's feeder does, not raised. */
+/* An object that cannot be written: reported by the queue's method, as multiprocessing's feeder does, not raised; but
+ * for want of memory, which is the caller's to know. */
 static PyObject *report(PyObject *object, PyObject *item)
 {
     PyObject *type, *value, *traceback;
 
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError))
         return NULL;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
@@ -151,7 +152,7 @@ static PyObject *put(PyObject *object, PyObject *item, int64_t timeout, int repo
     struct shpy_message message;
     int r;
 
-    if (shpy_message_encode(queue->state, item, SHPY_BUFFERS | (reports ? SHPY_CLOUDPICKLE : 0), &message) < 0)
+    if (shpy_message_encode(queue->state, item, SHPY_BUFFERS | SHPY_CLOUDPICKLE, &message) < 0)
         return reports ? report(object, item) : NULL;
     if (!is_open(queue)) { /* it may have been closed by what was called for pickling */
         shpy_message_clear(&message);
@@ -205,8 +206,17 @@ static PyObject *queue_put_nowait(PyObject *object, PyObject *item)
 }
 
 /* SimpleQueue's, and _writer's: raises what pickling raises. */
-static PyObject *queue_send(PyObject *object, PyObject *item)
+static PyObject *queue_send(PyObject *object, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    static const char *const names[] = {"obj"};
+    PyObject *item = nargs > 0 ? args[0] : NULL;
+
+    if ((nargs != 1 || kwnames) && shpy_arguments("put", names, 1, args, nargs, kwnames, &item) < 0)
+        return NULL;
+    if (!item) {
+        PyErr_SetString(PyExc_TypeError, "put() missing 1 required positional argument: 'obj'");
+        return NULL;
+    }
     if (!is_open((struct queue *)object)) {
         PyErr_SetString(PyExc_OSError, "handle is closed");
         return NULL;
@@ -432,8 +442,10 @@ static PyMethodDef queue_methods[] = {
     {"_open", queue_open, METH_VARARGS, "Make the queue: (most objects, whether joinable)."},
     {"_attach", queue_attach, METH_VARARGS, "Attach to a queue of the family: (its ref, most objects)."},
     {"_ref", queue_ref, METH_NOARGS, "The queue's name in its family, as bytes."},
-    {"_send", queue_send, METH_O, "put, raising what pickling raises."},
-    {"_receive", queue_receive, METH_NOARGS, "get, without a limit."},
+    {"_send", SHPY_FASTCALL(queue_send), METH_FASTCALL | METH_KEYWORDS,
+     "_send($self, obj)\n--\n\n"
+     "Append an object. When it returns the object can be got, by any process of the family."},
+    {"_receive", queue_receive, METH_NOARGS, "_receive($self)\n--\n\nTake the oldest object, waiting for one."},
     {"_task_done", queue_task_done, METH_NOARGS, NULL},
     {"_join", queue_join, METH_NOARGS, NULL},
     {"_unfinished", queue_unfinished, METH_NOARGS, NULL},

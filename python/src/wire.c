@@ -249,12 +249,15 @@ int shpy_wire_receive_head(struct shpy_connection *connection, struct shpy_comin
 /* The bytes of a message that is coming. */
 PyObject *shpy_wire_receive_bytes(struct shpy_connection *connection, struct shpy_coming *coming)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)coming->size);
+    PyObject *bytes;
 
-    if (bytes && coming->side.block)
-        memcpy(PyBytes_AS_STRING(bytes), (char *)coming->side.data + SHPY_SIDE_HEAD, coming->size);
-    else if (bytes && shpy_wire_read(connection, PyBytes_AS_STRING(bytes), (size_t)coming->size) < 0)
+    if (coming->side.block) {
+        bytes = shpy_message_copy_bytes((char *)coming->side.data + SHPY_SIDE_HEAD, (size_t)coming->size);
+        shoal_message_release(&coming->side);
+        return bytes;
+    }
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)coming->size);
+    if (bytes && shpy_wire_read(connection, PyBytes_AS_STRING(bytes), (size_t)coming->size) < 0)
         Py_CLEAR(bytes);
-    shoal_message_release(&coming->side);
     return bytes;
 }

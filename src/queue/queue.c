@@ -425,21 +425,22 @@ int shoal_queue_send(shoal_queue *queue, struct shoal_message *message, int64_t 
 
 int shoal_queue_receive(shoal_queue *queue, struct shoal_message *ret_message, int64_t timeout)
 {
-    uint64_t block;
+    uint64_t block = 0;
+    struct sh_queue_out out = {0};
 
     if (!queue || !ret_message)
         return -EINVAL;
     int r = sh_handle_enter(&queue->handle);
-    if (r == 0)
-        r = sh_block_alloc(SH_RING_INLINE, &block); /* for a message that lies in the ring */
     if (r < 0)
         return r;
-    struct sh_queue_out out = {.buffer = sh_at(block), .capacity = SH_RING_INLINE};
-    r = get(sh_queue_body(queue), &out, 1, timeout);
-    if (r < 0 || out.block)
+    int refused = sh_block_alloc(SH_RING_INLINE, &block); /* for a message that lies in the ring */
+    if (refused == 0)
+        out = (struct sh_queue_out){.buffer = sh_at(block), .capacity = SH_RING_INLINE};
+    r = get(sh_queue_body(queue), &out, 1, timeout); /* one in a block needs no room: so memory comes back */
+    if (block && (r < 0 || out.block))
         sh_block_free(block);
     if (r < 0)
-        return r;
+        return r == -EMSGSIZE ? refused : r;
     if (out.block)
         block = out.block;
     *ret_message = (struct shoal_message){.data = sh_at(block), .size = out.size, .block = block};

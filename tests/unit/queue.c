@@ -618,6 +618,35 @@ TEST(a_full_arena_refuses_the_message_and_keeps_the_queue)
     free(data);
 }
 
+/* Receiving gives memory back, so it must not need any where the message has its own. */
+TEST(a_message_in_a_block_is_received_where_there_is_no_memory)
+{
+    struct shoal_arena_options options = {SHOAL_OPTIONS(shoal_arena), .limit = 4 << 20};
+    struct shoal_message message;
+    shoal_queue *queue;
+    char *data = calloc(1, 300000);
+    uint64_t block;
+
+    CHECK_OK(shoal_arena_open(&options));
+    queue = open_queue(NULL);
+    CHECK_OK(shoal_queue_put(queue, data, 300000, 0));
+    CHECK_OK(shoal_queue_put(queue, data, 1, 0));
+    for (uint64_t size = 1 << 20; size >= 1024; size /= 2)
+        while (sh_block_alloc(size, &block) == 0)
+            continue;
+    CHECK_OK(shoal_queue_receive(queue, &message, 0));
+    CHECK_EQ(message.size, 300000);
+    CHECK_RETURN(shoal_queue_receive(queue, &message, 0), -ENOMEM);
+    CHECK_EQ(message.size, 300000);
+    CHECK_EQ(items(queue), 1);
+    shoal_message_release(&message);
+    CHECK_OK(shoal_queue_receive(queue, &message, 0));
+    CHECK_EQ(message.size, 1);
+    check(queue);
+    shoal_queue_free(queue);
+    free(data);
+}
+
 TEST(bad_arguments_are_refused)
 {
     shoal_queue *queue;
