@@ -185,14 +185,27 @@ class Semaphore(Handle, _core.Semaphore):
         return "<%s(value=%s)>" % (type(self).__name__, self._describe_value())
 
 
+def _refuse_release():
+    raise ValueError("semaphore or lock released too many times")
+
+
 class BoundedSemaphore(Semaphore):
     """A semaphore that is never released more often than it was acquired: ValueError."""
 
     def __init__(self, value=1, *, ctx=None):
-        if not 0 < value <= SEM_VALUE_MAX:
-            raise ValueError("a bounded semaphore has from 1 to %d permits, not %r" % (SEM_VALUE_MAX, value))
+        if not 0 <= value <= SEM_VALUE_MAX:
+            raise ValueError("a bounded semaphore has from 0 to %d permits, not %r" % (SEM_VALUE_MAX, value))
         self._maximum = value
-        self._open(value, value, False)
+        self._open(value, max(value, 1), False)
+        self._made()
+
+    def _made(self):
+        if self._maximum == 0:  # the core's have one permit at least: here nobody ever gives it
+            self.release = _refuse_release
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._made()
 
     def __repr__(self):
         return "<%s(value=%s, maxvalue=%s)>" % (type(self).__name__, self._describe_value(), self._maximum)
@@ -216,9 +229,17 @@ class _Count:
 
 
 class Condition(Handle, _core.Condition):
-    """Wait until another process says that something changed. lock: a Lock or RLock; None: an RLock of its own."""
+    """Wait until another process says that something changed. lock: a Lock or RLock; None: an RLock of its own.
+
+    Any other object with acquire and release will do too; what becomes of that when its owner dies is its own affair.
+    """
 
     _misuse = AssertionError  # raised where the caller does not hold the lock
+
+    def __new__(cls, lock=None, *, ctx=None):
+        if cls is Condition and lock is not None and not isinstance(lock, _core.Lock):
+            cls = _OtherCondition
+        return super().__new__(cls)
 
     def __init__(self, lock=None, *, ctx=None):
         self._open(RLock() if lock is None else lock)
@@ -269,6 +290,75 @@ class Condition(Handle, _core.Condition):
         except Exception:
             waiters = "unknown"
         return "<%s(%s, %s)>" % (type(self).__name__, self._lock, waiters)
+
+
+class _OtherCondition(Condition):
+    """A condition whose lock is not shoal's. The core's condition has a lock of its own, the inner one.
+
+    Who waits takes the inner lock before it gives the outer one back, and who notifies, holding the outer one, takes
+    the inner one too: so no notification falls between. Nobody waits for the outer lock holding the inner one.
+    """
+
+    def __init__(self, lock, *, ctx=None):
+        self._outer = lock
+        self._open(Lock())
+        self._made()
+
+    @property
+    def _lock(self):
+        return self._outer
+
+    @property
+    def _inner(self):
+        return _core.Condition._lock.__get__(self)
+
+    def __getstate__(self):
+        return self._ref(), self._inner, self._outer
+
+    def __setstate__(self, state):
+        *attached, self._outer = state
+        self._attach(*attached)
+        self._made()
+
+    def _check_held(self, text):
+        if hasattr(self._outer, "_semlock") and not self._outer._semlock._is_mine():
+            raise self._misuse(text)
+
+    def _let_go(self):
+        """Give the outer lock back, however often it is held: what takes it again."""
+        if hasattr(self._outer, "_release_save"):  # threading's RLock
+            state = self._outer._release_save()
+            return lambda: self._outer._acquire_restore(state)
+        depth = self._outer._semlock._count() if hasattr(self._outer, "_semlock") else 1
+        for _ in range(depth):
+            self._outer.release()
+        return lambda: [self._outer.acquire() for _ in range(depth)]
+
+    def wait(self, timeout=None):
+        self._check_held("must acquire() condition before using wait()")
+        self._inner.acquire()
+        try:
+            take_again = self._let_go()
+        except BaseException:
+            self._inner.release()
+            raise
+        try:
+            try:
+                return super().wait(timeout)
+            finally:
+                self._inner.release()
+        finally:
+            take_again()
+
+    def notify(self, n=1):
+        self._check_held("lock is not owned")
+        with self._inner:
+            super().notify(n)
+
+    def notify_all(self):
+        self._check_held("lock is not owned")
+        with self._inner:
+            super().notify_all()
 
 
 class Barrier(Handle, _core.Barrier):

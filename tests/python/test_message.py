@@ -198,11 +198,12 @@ def test_forks_do_not_cost_received_memory_its_contents():
     assert [int(array.sum()) for array in arrays] == [100000 * i for i in range(6)]
 
 
-def test_lambda_crosses_a_queue_where_cloudpickle_is_there():
+@pytest.mark.parametrize("make", [shoal.Queue, shoal.SimpleQueue])
+def test_lambda_crosses_a_queue_where_cloudpickle_is_there(make):
     pytest.importorskip("cloudpickle")
-    queue = shoal.Queue()
+    queue = make()
     queue.put([lambda x: x + 1])
-    assert queue.get(timeout=10)[0](1) == 2
+    assert queue.get()[0](1) == 2
 
 
 def test_array_module_crosses(queue):

@@ -1,5 +1,6 @@
 """Locks, events and their kind: between processes, by their limits, and when their owner dies."""
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -83,6 +84,29 @@ def test_waiter_is_woken_by_the_owners_death():
     assert lock.acquire(timeout=20) and lock.owner_died
     assert time.monotonic() - begin < 5
     process.join(30)
+
+
+def test_owner_that_died_is_told_once_to_whoever_acquires_next(context, kind):
+    lock = getattr(context, kind)()
+    process = context.Process(target=die_holding, args=(lock,))
+    process.start()
+    process.join(30)
+    other = pickle.loads(pickle.dumps(lock))
+    assert not lock.owner_died and not other.owner_died  # nobody has acquired it yet
+    assert lock.acquire(True, 10) is True and lock.owner_died
+    lock.release()
+    with other:
+        assert not other.owner_died and lock.owner_died
+
+
+def test_lock_of_an_owner_that_ended_is_taken_from_it_too(context, kind):
+    lock = getattr(context, kind)()
+    process = context.Process(target=lock.acquire)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    with lock:
+        assert lock.owner_died
 
 
 def test_lock_may_be_released_by_another_process():
@@ -200,6 +224,15 @@ def test_bounded_semaphore_has_a_bound():
         assert repr(pickle.loads(pickle.dumps(semaphore))) == "<BoundedSemaphore(value=0, maxvalue=1)>"
 
 
+def test_bounded_semaphore_without_permits_stays_so():
+    for semaphore in (shoal.BoundedSemaphore(0), pickle.loads(pickle.dumps(shoal.BoundedSemaphore(0)))):
+        assert not semaphore.acquire(False) and semaphore.get_value() == 0
+        with pytest.raises(ValueError):
+            semaphore.release()
+    with pytest.raises(ValueError):
+        shoal.BoundedSemaphore(-1)
+
+
 def test_owned_permit_comes_back_from_the_dead():
     semaphore = shoal.synchronize.Semaphore(1, owned=True)
     process = shoal.Process(target=die_holding, args=(semaphore,))
@@ -237,12 +270,59 @@ def test_condition_without_its_lock_is_refused():
     for call in (condition.wait, condition.notify, condition.notify_all):
         with pytest.raises(AssertionError):
             call()
-    with pytest.raises(TypeError):
-        shoal.Condition(threading.Lock())
     with condition:
         assert condition.wait(0.01) is False
         assert condition.wait_for(lambda: 0, timeout=0.02) == 0
         assert condition.wait_for(lambda: 7) == 7
+
+
+def notify_when_told(condition, told):
+    told.wait(30)
+    with condition:
+        condition.notify_all()
+
+
+@pytest.mark.parametrize("make", ["Lock", "RLock", "Semaphore"])
+def test_condition_takes_the_standard_librarys_locks(context, make):
+    standard = multiprocessing.get_context(context.get_start_method())
+    condition, told = context.Condition(getattr(standard, make)()), context.Event()
+    assert isinstance(condition, shoal.synchronize.Condition)
+    process = context.Process(target=notify_when_told, args=(condition, told))
+    process.start()
+    with condition:
+        told.set()
+        assert condition.wait(30)  # it cannot be notified before it waits
+        if make == "RLock":
+            with condition:
+                assert not condition.wait(0.01)
+            assert condition._lock._semlock._count() == 1
+        else:
+            assert not condition._lock.acquire(False)
+    assert condition._lock.acquire(False)
+    condition._lock.release()
+    process.join(30)
+    assert process.exitcode == 0
+    if make != "Semaphore":
+        with pytest.raises(AssertionError):
+            condition.notify()
+
+
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
+def test_condition_takes_threadings_locks_between_threads(make):
+    condition, told = shoal.Condition(make()), threading.Event()
+    thread = threading.Thread(target=notify_when_told, args=(condition, told))
+    thread.start()
+    with condition:
+        told.set()
+        assert condition.wait_for(lambda: True) and condition.wait(30)
+    thread.join(30)
+    with pytest.raises(RuntimeError):
+        condition.wait(0.01)
+
+
+def test_condition_refuses_what_is_no_lock():
+    with pytest.raises(AttributeError):
+        shoal.Condition("lock")
 
 
 def test_waiter_of_a_condition_runs_signal_handlers():
