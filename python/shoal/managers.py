@@ -145,6 +145,12 @@ class SyncManager(BaseManager, standard.SyncManager):
         return kind(*args)
 
 
+def _make_pool(*args, **options):
+    from .pool import Pool
+    return Pool(*args, **options)
+
+
+SyncManager.register("Pool", _make_pool, PoolProxy)
 SyncManager.register("_family", _core.family_enter, BaseProxy)
 
 

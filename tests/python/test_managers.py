@@ -1,5 +1,6 @@
 """Managers: what of theirs is shared by the family itself, and goes on without them; what lives in their process."""
 
+import os
 import queue
 import signal
 import threading
@@ -264,6 +265,17 @@ def test_connected_manager_of_another_family_keeps_the_objects_itself(run, tmp_p
     with managers.SyncManager(address=str(tmp_path / "socket"), authkey=b"key") as manager:
         out, _ = run([program], manager.address)
     assert out.splitlines() == ["True True", "through the server", "True True True"]
+
+
+def die(signum):
+    os.kill(os.getpid(), signum)
+
+
+def test_pool_of_a_manager_loses_what_a_dead_worker_ran_and_no_more(context, manager):
+    with manager.Pool(2) as pool:
+        with pytest.raises(shoal.ProcessError, match="SIGKILL"):
+            pool.apply(die, (signal.SIGKILL,))
+        assert pool.map(abs, [-1, -2]) == [1, 2]
 
 
 def test_shared_memory_manager_gives_names_back():
