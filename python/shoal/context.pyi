@@ -29,7 +29,7 @@ class BaseContext(standard.BaseContext):
     def Lock(self) -> synchronize.Lock: ...  # type: ignore[override]
     def RLock(self) -> synchronize.RLock: ...  # type: ignore[override]
     def Condition(  # type: ignore[override]
-        self, lock: synchronize.Lock | synchronize.RLock | None = None
+        self, lock: synchronize._LockLike | None = None
     ) -> synchronize.Condition: ...
     def Semaphore(  # type: ignore[override]
         self, value: int = 1, *, owned: bool = False

@@ -30,7 +30,7 @@ class SyncManager(BaseManager, standard.SyncManager):
     def Semaphore(self, value: int = 1) -> synchronize.Semaphore: ...  # type: ignore[override]
     def BoundedSemaphore(self, value: int = 1) -> synchronize.BoundedSemaphore: ...  # type: ignore[override]
     def Condition(  # type: ignore[override]
-        self, lock: synchronize.Lock | synchronize.RLock | None = None
+        self, lock: synchronize._LockLike | None = None
     ) -> synchronize.Condition: ...
     def Event(self) -> synchronize.Event: ...  # type: ignore[override]
     def Barrier(  # type: ignore[override]

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from . import _core
 from .context import BaseContext
@@ -8,6 +8,7 @@ from .context import BaseContext
 __all__ = ["Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event"]
 
 _T = TypeVar("_T")
+_C = TypeVar("_C", bound="Condition")
 
 SEM_VALUE_MAX: int
 
@@ -27,8 +28,13 @@ class BoundedSemaphore(Semaphore):
 class Event(_core.Event):
     def __init__(self, *, ctx: BaseContext | None = None) -> None: ...
 
+class _LockLike(Protocol):
+    def acquire(self) -> object: ...
+    def release(self) -> object: ...
+
 class Condition(_core.Condition):
-    def __init__(self, lock: Lock | RLock | None = None, *, ctx: BaseContext | None = None) -> None: ...
+    def __new__(cls: type[_C], lock: _LockLike | None = None, *, ctx: BaseContext | None = None) -> _C: ...
+    def __init__(self, lock: _LockLike | None = None, *, ctx: BaseContext | None = None) -> None: ...
     acquire: Callable[..., bool]
     release: Callable[[], None]
     def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T: ...
