@@ -38,6 +38,8 @@ int sh_launch_verify(enum shoal_start *how)
 
 void sh_launch_close_inherited(struct sh_crew *crew)
 {
+    if (crew->set >= 0) /* the starter is the keeper, and this process is called as it is */
+        sh_process_set_name(crew->name);
     for (uint32_t i = 0; i < crew->shared->workers; i++) {
         sh_process_close(crew->hand[i].pidfd);
         crew->hand[i].pidfd = -1;
@@ -56,10 +58,8 @@ static void be_worker(struct sh_crew *crew, uint32_t index, uint32_t tag, int ti
     uint32_t generation = sh_load_relaxed(&place->generation);
 
     sh_life_follow(ticket);
-    if (crew->set >= 0) { /* the starter is the keeper */
-        sh_process_set_name(crew->name);
+    if (crew->set >= 0) /* the starter is the keeper */
         sh_signals_restore(&crew->signals);
-    }
     sh_launch_close_inherited(crew);
     sh_bell_close(crew->bell);
     if (sh_arena_enter_as(tag) < 0) /* only where the starter died, and this place was given up */
