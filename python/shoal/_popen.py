@@ -1,10 +1,13 @@
 """The standard library's ways to start a child, with a place in the family kept for it from before it starts."""
+import atexit
 import multiprocessing.forkserver
 import multiprocessing.popen_fork
 import multiprocessing.popen_forkserver
 import multiprocessing.popen_spawn_posix
 import os
 import select
+import signal
+from multiprocessing import util
 
 from . import _core, _family
 
@@ -52,14 +55,44 @@ class _Placed:
 
 
 class _Forked:
-    """Tells the fork that follows what it takes."""
+    """Forks, having said what the fork takes. Where it cannot, nothing stays open."""
 
     def _launch(self, process_obj):
-        _core.family_next_fork(self._place, self._ticket)
+        ends = []
+        # What runs at a fork cannot raise: it would swallow a Ctrl-C, and leave a lock of logging's held.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
         try:
-            super()._launch(process_obj)
+            ends += os.pipe()  # the child writes nothing into this, so its parent learns of its end
+            ends += os.pipe()  # and the other way round
+            _core.family_next_fork(self._place, self._ticket)
+            self.pid = os.fork()
+            if self.pid == 0:
+                _run(process_obj, mask, *ends)
+            child_ended, child_lives, parent_ended, parent_lives = ends
+            self.finalizer = util.Finalize(self, util.close_fds, (child_ended, parent_lives))
+            self.sentinel = child_ended
+            ends = child_lives, parent_ended
         finally:
             _core.family_next_fork(0, -1)
+            util.close_fds(*ends)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _run(process_obj, mask, child_ended, child_lives, parent_ended, parent_lives):
+    """Be the child, to the end. What it registers with atexit runs at its end where the standard library does that."""
+    runs_exit_functions = hasattr(multiprocessing.popen_fork, "atexit")
+    code = 1
+    try:
+        if runs_exit_functions:
+            atexit._clear()
+            atexit.register(util._exit_function)
+        util.close_fds(child_ended, parent_lives)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        code = process_obj._bootstrap(parent_sentinel=parent_ended)
+    finally:
+        if runs_exit_functions:
+            atexit._run_exitfuncs()
+        os._exit(code)
 
 
 class _Waited:

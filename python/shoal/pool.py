@@ -226,10 +226,16 @@ class Pool(_Telling):
         self._workers = [None] * processes
         self._handler = None
         self._feeders = []
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        self._open(processes, maxtasksperchild or 0)
-        self._state = RUN
-        self._finalizer = util.Finalize(self, _terminate_at_exit, args=(weakref.ref(self),), exitpriority=15)
+        # Ctrl-C waits until the pool is there, and reaches no worker before that ignores it. A fork server that is
+        # started here is for others too, and must not inherit that.
+        waits = () if self._ctx.get_start_method() == "forkserver" else (signal.SIGINT,)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, waits)
+        try:
+            self._open(processes, maxtasksperchild or 0)
+            self._state = RUN
+            self._finalizer = util.Finalize(self, _terminate_at_exit, args=(weakref.ref(self),), exitpriority=15)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     # --- processes: called by the core, in main while the pool is opened, then in the keeper
 
