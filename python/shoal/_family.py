@@ -2,6 +2,7 @@
 import contextlib
 import multiprocessing.spawn
 import os
+from multiprocessing import process
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
 
@@ -82,4 +83,11 @@ def in_environment():
 if VARIABLE in os.environ:
     _map_from_environment()
 
-os.register_at_fork(before=_core.family_before_fork, after_in_child=_core.family_after_fork)
+
+def _after_fork():
+    """In a child, whoever forked it: its parent's children are not its own, to join or to end at its exit."""
+    _core.family_after_fork()
+    process._children.clear()
+
+
+os.register_at_fork(before=_core.family_before_fork, after_in_child=_after_fork)
