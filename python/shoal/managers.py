@@ -5,6 +5,7 @@ they are there for as long as a process has them, whatever becomes of the manage
 and Pool live in the manager's process, behind the standard library's proxies. All of them can be put into each other.
 """
 import multiprocessing.managers as standard
+import secrets
 from multiprocessing.managers import (AcquirerProxy, ArrayProxy, AutoProxy, BarrierProxy, BaseListProxy, BasePoolProxy,
                                       BaseProxy, ConditionProxy, DictProxy, EventProxy, IteratorProxy, ListProxy,
                                       MakeProxyType, Namespace, NamespaceProxy, PoolProxy, ProcessLocalSet,
@@ -25,6 +26,15 @@ class BaseManager(standard.BaseManager):
             from .context import _default_context
             ctx = _default_context.get_context()
         super().__init__(address, authkey, serializer, ctx, **options)
+
+
+    def start(self, initializer=None, initargs=()):
+        """Start the manager's process. Without an address its socket has a name that is in no folder: nothing stays
+        behind however the process ends; who connects to it must know the authkey.
+        """
+        if self._address is None:
+            self._address = "\0shoal-manager-" + secrets.token_hex(16)
+        super().start(initializer, initargs)
 
 
 class _Managed:
