@@ -24,7 +24,7 @@ import scenarios  # noqa: E402
 from stage import Stage, descendants, read  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-SUBREAPER, NEW_MOUNTS, PRIVATE, RECURSIVE, DETACH = 36, 0x20000, 1 << 18, 1 << 14, 2
+DEATH_SIGNAL, SUBREAPER, NEW_MOUNTS, PRIVATE, RECURSIVE, DETACH = 1, 36, 0x20000, 1 << 18, 1 << 14, 2
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -103,7 +103,7 @@ def attempt(scenario, package, python, folder, seconds):
     stage = Stage(str(folder), seconds)
     temporary = tempfile.mkdtemp(prefix="cell-")  # its path is short: sockets lie in it
     shm_before = set(os.listdir("/dev/shm"))
-    end = time.monotonic() + scenario.limit + seconds
+    end = time.monotonic() + scenario.limit + scenario.is_long * seconds
     environment = dict(os.environ, TMPDIR=temporary, MATRIX_MARKS=stage.marks,
                        PYTHONPATH=os.pathsep.join(filter(None, [str(HERE), os.environ.get("MATRIX_PACKAGE")])),
                        PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", PYTHONWARNINGS="ignore")
@@ -144,14 +144,19 @@ def attempt(scenario, package, python, folder, seconds):
 def main(name, package, python, folder, seconds):
     scenario, folder = scenarios.ROWS[name], pathlib.Path(folder)
     libc.prctl(SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)  # what it holds goes with who asked for it
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     shutil.rmtree(folder, ignore_errors=True)
     os.environ["MATRIX_PRIVATE_SHM"] = "1" if make_private_shm() else ""
     begin = time.monotonic()
-    for number in range(scenario.attempts):
-        os.environ["MATRIX_ATTEMPT"] = str(number)
-        outcome, errors = attempt(scenario, package, python, folder / str(number), float(seconds))
-        if outcome != scenario.promise:
-            break
+    try:
+        for number in range(scenario.attempts):
+            os.environ["MATRIX_ATTEMPT"] = str(number)
+            outcome, errors = attempt(scenario, package, python, folder / str(number), float(seconds))
+            if outcome != scenario.promise:
+                break
+    finally:
+        end_all()
     print(json.dumps({"outcome": outcome, "seconds": round(time.monotonic() - begin, 2), "attempt": number,
                       "errors": errors[-3000:]}))
 

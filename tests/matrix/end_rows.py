@@ -4,10 +4,16 @@ import signal
 import time
 
 import tasks
-from pool_rows import WORKERS, warm
+from pool_rows import WORKERS, end, warm
 from stage import row
 
 ENDED_WITHIN = 3  # seconds from Ctrl-C to the end; a program that takes longer hangs
+
+
+def opened(stage, package):
+    pool = package.open_pool(WORKERS)
+    warm(stage, pool)
+    return pool
 
 
 # --- the main process is killed: the cage counts what is left a second later ---
@@ -36,8 +42,7 @@ def sigterm(stage, main):
 
 
 def with_busy_workers(stage, package):
-    pool = package.open_pool(WORKERS)
-    warm(stage, pool)
+    pool = opened(stage, package)
     handles = [pool.submit(tasks.announce_and_nap, i) for i in range(8)]
     stage.until(lambda: len(stage.done()) >= WORKERS)
     stage.ready()
@@ -51,8 +56,7 @@ def main_killed_while_busy(stage, package):
 
 @row("the main process is killed while workers are idle", outside=sigkill)
 def main_killed_while_idle(stage, package):
-    pool = package.open_pool(WORKERS)
-    warm(stage, pool)
+    pool = opened(stage, package)
     stage.ready()
     time.sleep(60)
     pool.close()
@@ -60,6 +64,7 @@ def main_killed_while_idle(stage, package):
 
 @row("the main process is killed while workers are starting", outside=sigkill_soon, attempts=8)
 def main_killed_while_starting(stage, package):
+    end(opened(stage, package))  # all that it imports is there
     stage.ready()
     pool = package.open_pool(8)
     handles = [pool.submit(tasks.nap, 60) for _ in range(8)]
@@ -77,8 +82,8 @@ def interrupt(stage, main):
     """Ctrl-C: the program ends, at once, with one traceback."""
     time.sleep((int(os.environ["MATRIX_ATTEMPT"]) + 1) * 0.005)
     os.killpg(main.pid, signal.SIGINT)
-    end = time.monotonic() + ENDED_WITHIN
-    while main.poll() is None and time.monotonic() < end:
+    latest = time.monotonic() + ENDED_WITHIN
+    while main.poll() is None and time.monotonic() < latest:
         time.sleep(0.01)
     if main.returncode is None:
         return "hang"
@@ -88,12 +93,6 @@ def interrupt(stage, main):
     if main.returncode not in (-signal.SIGINT, 130, 1) or tracebacks == 0:
         return "ended with %d" % main.returncode
     return "ok" if tracebacks == 1 else "%d tracebacks" % tracebacks
-
-
-def opened(stage, package):
-    pool = package.open_pool(WORKERS)
-    warm(stage, pool)
-    return pool
 
 
 @row("Ctrl-C during map: the program ends at once, with one traceback", outside=interrupt, attempts=3)
@@ -132,6 +131,7 @@ def interrupted_in_close(stage, package):
 
 @row("Ctrl-C while a pool is opened", outside=interrupt, attempts=8)
 def interrupted_in_opening(stage, package):
+    end(opened(stage, package))
     stage.ready()
     pool = package.open_pool(8)
     pool.map(tasks.nap, [20] * 8)

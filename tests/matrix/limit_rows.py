@@ -283,12 +283,12 @@ def foreign_fork(stage, package):
     q, lock = module.Queue(), module.Lock()
     pool = package.open_pool(WORKERS)
     warm(stage, pool)
+    workers = stage.workers()
 
     def use(number):
         with lock:
             q.put(number)
-        close = getattr(q, "close")
-        close()
+        q.close()
         q.join_thread()
 
     for number in range(10):
@@ -300,7 +300,8 @@ def foreign_fork(stage, package):
         sys.exit(0)  # in order: with all that is registered to run at the end
     if os.waitpid(pid, 0)[1] != 0:
         return "child fails"
-    outcome = "ok" + lives(stage, pool)
+    outcome = "ok" if stage.workers() == workers else "workers killed"
+    outcome += lives(stage, pool)
     end(pool)
     return outcome
 

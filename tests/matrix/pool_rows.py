@@ -131,7 +131,7 @@ def kill_now_and_then(stage, stop, kills):
                 pass
 
 
-@row("a random worker is killed every 50 ms under 10,000 tasks", limit=90)
+@row("a random worker is killed every 50 ms under 10,000 tasks", is_long=True, limit=60)
 def random_workers_killed(stage, package):
     workers, tasks_in_all = 4, 10000 if stage.seconds >= 60 else 1500
     pool = package.open_pool(workers)

@@ -1,11 +1,10 @@
 """What the scenarios share: the rows' register, and a stage on which one scenario is played."""
-import ctypes
 import os
 import time
 
 ROWS = {}  # by name, in the order of the table
 
-HELPERS = ("resource_tracker", "forkserver", "semaphore_tracker")
+TRACKERS = ("resource_tracker", "semaphore_tracker")
 KEEPERS = ("shoal-keeper", "shoal-server")
 
 
@@ -13,11 +12,14 @@ class Row:
     """One scenario: what happens, what is promised, who plays it inside of the program, who acts from outside.
 
     inside(stage, package) returns how it ended. outside(stage, main) is called by the cage when the program said that
-    it is ready, with the program's process id, and returns how it ended."""
+    it is ready, with the program's process id, and returns how it ended. One that is long takes as many seconds more as
+    it is given."""
 
-    def __init__(self, name, title, promise, inside, outside=None, attempts=1, limit=25):
+    def __init__(self, name, title, promise, inside, outside=None, attempts=1, limit=25,
+                 is_long=False):
         self.name, self.title, self.promise = name, title, promise
-        self.inside, self.outside, self.attempts, self.limit = inside, outside, attempts, limit
+        self.inside, self.outside, self.attempts = inside, outside, attempts
+        self.limit, self.is_long = limit, is_long
 
 
 def row(title, promise="ok", name=None, **options):
@@ -38,40 +40,42 @@ def read(path):
         return b""
 
 
-def parents():
-    """{process: its parent} of all processes that live (and are no zombies)."""
+def processes():
+    """{process: (its parent, its session)} of all that live (and are no zombies)."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             words = read("/proc/%s/stat" % name).rpartition(b")")[2].split()
-            if len(words) > 1 and words[0] not in (b"Z", b"X"):
-                found[int(name)] = int(words[1])
+            if len(words) > 3 and words[0] not in (b"Z", b"X"):
+                found[int(name)] = int(words[1]), int(words[3])
     return found
 
 
 def descendants(pid):
     """All processes below one, by generations."""
-    family, found = parents(), []
+    family, found = processes(), []
     generation = {pid}
     while generation:
-        generation = {child for child, parent in family.items() if parent in generation}
+        generation = {child for child, (parent, _) in family.items() if parent in generation}
         found += sorted(generation)
     return found
 
 
-def is_helper(pid, main):
-    """Whether a descendant of main is no worker: a pool's keeper, a fork server, a tracker."""
+def is_helper(pid, parent, main):
+    """Whether a process of the program is no worker: a pool's keeper, a fork server, a tracker."""
     if read("/proc/%d/comm" % pid).decode().strip() in KEEPERS:
         return True
     command = read("/proc/%d/cmdline" % pid).decode(errors="replace")
-    if "resource_tracker" in command or "semaphore_tracker" in command:
+    if any(name in command for name in TRACKERS):
         return True
-    return "forkserver" in command and parents().get(pid) == main  # those it forked have its command line too
+    return "forkserver" in command and parent == main  # those it forked have its command line too
 
 
-def set_death_signal():
-    """The process that calls this dies with its parent."""
-    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+def others(helpers):
+    """The program's other processes, orphans among them, by its session: its helpers, or its workers."""
+    main = os.getpid()
+    return [pid for pid, (parent, session) in sorted(processes().items())
+            if session == main and pid != main and is_helper(pid, parent, main) == helpers]
 
 
 class Stage:
@@ -105,13 +109,11 @@ class Stage:
 
     @staticmethod
     def workers():
-        main = os.getpid()
-        return [pid for pid in descendants(main) if not is_helper(pid, main)]
+        return others(helpers=False)
 
     @staticmethod
     def helpers():
-        main = os.getpid()
-        return [pid for pid in descendants(main) if is_helper(pid, main)]
+        return others(helpers=True)
 
     @staticmethod
     def descriptors():
