@@ -74,8 +74,13 @@ class _Workplace:
 
     def __setstate__(self, state):
         ref, self.index, self.generation, self.mask = state
-        self.pool = _Attached()
+        self.pool = self.attached()
         self.pool._attach(ref)
+
+    @staticmethod
+    def attached():
+        """The pool as a worker has it that was started afresh."""
+        return _Attached()
 
     def begin(self):
         self.pool._close_inherited()
@@ -91,7 +96,7 @@ class _Workplace:
             traceback.print_exception(type(error), error, error.__traceback__)
 
     def serve(self):
-        self.pool._serve(self.index, self.generation, _flush)
+        self.pool._serve(self.index, self.generation, _flush, self.pool._passes_all)
 
 
 def _ignore(number, frame):
@@ -112,6 +117,8 @@ def _work(workplace, initializer, initargs):
 
 class _Telling(_core.Pool):
     """How workers tell of exceptions, and how main understands it."""
+
+    _passes_all = False  # whether SystemExit in a task is its result, and not the worker's end
 
     @staticmethod
     def _describe(error, *value):
@@ -204,6 +211,8 @@ class Pool(_Telling):
     """
 
     _state = INIT
+    _Workplace = _Workplace
+    _has_daemons = True  # whether its workers may have no children
 
     @staticmethod
     def Process(ctx, *args, **kwds):
@@ -241,10 +250,10 @@ class Pool(_Telling):
 
     def _launch(self, index, generation, place, ticket):
         """Start the worker of a place; its pid."""
-        worker = self.Process(self._ctx, target=_work, args=(_Workplace(self, index, generation, self._mask),
+        worker = self.Process(self._ctx, target=_work, args=(self._Workplace(self, index, generation, self._mask),
                                                              self._initializer, self._initargs))
         worker.name = worker.name.replace("Process", "PoolWorker")
-        worker.daemon = True
+        worker.daemon = self._has_daemons
         worker._place = place, ticket
         worker.start()
         self._workers[index] = worker

@@ -214,12 +214,10 @@ static int add_message(struct shpy_batch *batch, const struct shpy_message *mess
     return 0;
 }
 
-PyObject *shpy_encode_error(void)
+PyObject *shpy_encode_any_error(void)
 {
     PyObject *type, *value, *traceback;
 
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
-        return NULL;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
     if (traceback)
@@ -227,6 +225,23 @@ PyObject *shpy_encode_error(void)
     Py_XDECREF(type);
     Py_XDECREF(traceback);
     return value;
+}
+
+PyObject *shpy_encode_error(void)
+{
+    return PyErr_ExceptionMatches(PyExc_Exception) ? shpy_encode_any_error() : NULL;
+}
+
+void shpy_encode_unread(struct shpy_pool *pool)
+{
+    PyObject *error = shpy_encode_any_error();
+    int has_hook = PyObject_HasAttrString((PyObject *)pool, "_unread");
+    PyObject *raised = has_hook ? PyObject_CallMethod((PyObject *)pool, "_unread", "O", error) : Py_NewRef(error);
+
+    if (raised)
+        PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
+    Py_XDECREF(raised);
+    Py_DECREF(error);
 }
 
 /* An item that cannot be written costs that item: its exception stays here. */

@@ -230,6 +230,21 @@ static PyObject *pool_terminate(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *pool_cancel_all(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct shpy_pool *pool = (struct shpy_pool *)object;
+    int r = pool->pool ? sh_pool_enter(pool->pool) : 0;
+
+    if (r < 0)
+        return shpy_error_raise(r, "cannot cancel");
+    Py_BEGIN_ALLOW_THREADS;
+    if (pool->pool)
+        sh_future_cancel_all(pool->pool);
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
 static int call_join(void *context, int64_t timeout)
 {
     int r;
@@ -307,6 +322,14 @@ static PyObject *pool_ref(PyObject *object, PyObject *unused)
 
     sh_object_ref(&pool->shared->object, &ref);
     return shpy_ref_write(&ref);
+}
+
+static PyObject *pool_get_broken(PyObject *object, void *unused)
+{
+    (void)unused;
+    struct shpy_pool *pool = (struct shpy_pool *)object;
+
+    return PyBool_FromLong(pool->shared && sh_load_acquire(&pool->shared->phase) == SH_POOL_BROKEN);
 }
 
 /* --- in workers --- */
@@ -427,15 +450,22 @@ static PyMethodDef pool_methods[] = {
     {"_close", pool_close, METH_NOARGS, "No more tasks."},
     {"_terminate", pool_terminate, METH_NOARGS, "End the workers at once."},
     {"_join", pool_join, METH_NOARGS, "Wait until all workers have gone."},
+    {"_cancel_all", pool_cancel_all, METH_NOARGS, "Let no worker begin what has not begun."},
     {"_pids", pool_pids, METH_NOARGS, "The pid of each worker, 0 where there is none now."},
     {"_stats", pool_stats, METH_NOARGS, "What the core counts."},
     {"_ref", pool_ref, METH_NOARGS, "The pool's name in its family, as bytes."},
     {"_attach", pool_attach, METH_O, "In a worker that was started afresh: find the pool of this name."},
     {"_close_inherited", pool_close_inherited, METH_NOARGS, "In a worker that was forked: let go of what was main's."},
     {"_refuse", pool_refuse, METH_VARARGS, "In a worker: say (place, why), before it ends. Whether it is the first."},
-    {"_serve", shpy_worker_serve, METH_VARARGS, "In a worker: run tasks (place, generation, flush)."},
+    {"_serve", shpy_worker_serve, METH_VARARGS,
+     "In a worker: run tasks (place, generation, flush, whether SystemExit and its kind cost a task alone)."},
     {"_await_ended", shpy_result_await_ended, METH_NOARGS, "A result whose callback is due; None: there will be none."},
     {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef pool_properties[] = {
+    {"_is_broken", pool_get_broken, NULL, "Whether it was given up, since its workers could not start.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot pool_slots[] = {
@@ -444,6 +474,7 @@ static PyType_Slot pool_slots[] = {
     {Py_tp_traverse, pool_traverse},
     {Py_tp_clear, pool_clear},
     {Py_tp_methods, pool_methods},
+    {Py_tp_getset, pool_properties},
     {Py_tp_doc, (char *)"The base of Pool."},
     {0, NULL},
 };

@@ -71,8 +71,11 @@ PyObject *shpy_result_item(struct shpy_pool *pool, shoal_future *future, uint64_
     r = sh_future_take(future, item, &message);
     if (r < 0)
         return shpy_error_raise(r, "a result cannot be had");
-    return r ? shpy_message_decode_block(pool->state, &message, 0)
-             : shpy_message_decode(pool->state, data, result.size);
+    PyObject *value =
+        r ? shpy_message_decode_block(pool->state, &message, 0) : shpy_message_decode(pool->state, data, result.size);
+    if (sh_unlikely(!value))
+        shpy_encode_unread(pool);
+    return value;
 }
 
 /* --- all of them --- */
@@ -305,6 +308,17 @@ void shpy_result_cancel(struct shpy_result *result)
     Py_DECREF(result);
 }
 
+/* See to it that a thread calls what is due. */
+static int have_handler(struct shpy_pool *pool)
+{
+    if (pool->is_handled)
+        return 0;
+    pool->is_handled = 1;
+    PyObject *nothing = PyObject_CallMethod((PyObject *)pool, "_start_handler", NULL);
+    Py_XDECREF(nothing);
+    return nothing ? 0 : -1;
+}
+
 int shpy_result_begin(struct shpy_result *result, shoal_future *future, uint64_t count, PyObject *errors)
 {
     struct shpy_pool *pool = result->pool;
@@ -312,12 +326,84 @@ int shpy_result_begin(struct shpy_result *result, shoal_future *future, uint64_t
     result->future = future;
     result->count = count;
     result->errors = errors;
-    if (!result->has_callback || pool->is_handled)
+    return result->has_callback ? have_handler(pool) : 0;
+}
+
+/* A callback that comes later: nobody waits for it, so the result is ready before. */
+static PyObject *result_watch(PyObject *object, PyObject *callback)
+{
+    struct shpy_result *result = (struct shpy_result *)object;
+    struct shpy_pool *pool = result->pool;
+
+    if (!result->future || result->callback || is_ready(result))
+        Py_RETURN_FALSE;
+    result->callback = Py_NewRef(callback);
+    result->error_callback = Py_NewRef(callback);
+    result->has_callback = 1;
+    shpy_result_expect(result);
+    result->has_callback = 0;
+    int r = sh_future_watch(result->future, note_end, result);
+    if (r == 0)
+        return have_handler(pool) < 0 ? NULL : Py_NewRef(Py_True);
+    Py_CLEAR(result->callback);
+    Py_CLEAR(result->error_callback);
+    pool->outstanding--;
+    Py_DECREF(result);
+    return r == -EALREADY ? Py_NewRef(Py_False) : shpy_error_raise(r, "a result cannot be watched");
+}
+
+/* --- one item of a map, before the others --- */
+
+struct item_wait {
+    shoal_future *future;
+    uint64_t item;
+};
+
+static int call_wait_item(void *context, int64_t timeout)
+{
+    struct item_wait *wait = context;
+
+    return shoal_future_wait_item(wait->future, wait->item, timeout);
+}
+
+/* Items can be had one by one as long as nobody has asked for all of them. */
+static int check_item(const struct shpy_result *result, unsigned long long item)
+{
+    if (result->future && item < result->count)
         return 0;
-    pool->is_handled = 1;
-    PyObject *nothing = PyObject_CallMethod((PyObject *)pool, "_start_handler", NULL);
-    Py_XDECREF(nothing);
-    return nothing ? 0 : -1;
+    PyErr_SetString(PyExc_IndexError, "no such item");
+    return -1;
+}
+
+static PyObject *result_await_item(PyObject *object, PyObject *args)
+{
+    struct shpy_result *result = (struct shpy_result *)object;
+    PyObject *timeout_object;
+    unsigned long long item;
+    int64_t timeout;
+
+    if (!PyArg_ParseTuple(args, "KO:_await_item", &item, &timeout_object) ||
+        shpy_wait_parse(NULL, timeout_object, &timeout) < 0 || check_item(result, item) < 0)
+        return NULL;
+    struct item_wait wait = {.future = result->future, .item = item};
+    result->waiters++;
+    int r = shpy_wait(call_wait_item, &wait, timeout);
+    result->waiters--;
+    if (r == 0)
+        Py_RETURN_TRUE;
+    if (r == -EAGAIN || r == -ETIMEDOUT)
+        Py_RETURN_FALSE;
+    return r == -EINTR && PyErr_Occurred() ? NULL : shpy_error_raise(r, "cannot wait for a result");
+}
+
+static PyObject *result_take_item(PyObject *object, PyObject *number)
+{
+    struct shpy_result *result = (struct shpy_result *)object;
+    unsigned long long item = PyLong_AsUnsignedLongLong(number);
+
+    if ((item == (unsigned long long)-1 && PyErr_Occurred()) || check_item(result, item) < 0)
+        return NULL;
+    return shpy_result_item(result->pool, result->future, item, result->errors);
 }
 
 static PyObject *result_call_back(PyObject *object, PyObject *unused)
@@ -431,6 +517,21 @@ static PyObject *result_get_chunk(PyObject *object, void *unused)
     return PyLong_FromUnsignedLongLong(((struct shpy_result *)object)->chunk);
 }
 
+static PyObject *result_get_count(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(((struct shpy_result *)object)->count);
+}
+
+static PyObject *result_get_begun(PyObject *object, void *unused)
+{
+    (void)unused;
+    struct shpy_result *result = (struct shpy_result *)object;
+
+    return PyBool_FromLong(!result->future ||
+                           result->future->job->number <= sh_load_acquire(&result->pool->shared->exhausted));
+}
+
 static PyObject *result_get_pool(PyObject *object, void *unused)
 {
     (void)unused;
@@ -503,12 +604,18 @@ static PyMethodDef result_methods[] = {
     {"cancel", result_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nLet no worker begin what has not begun. Whether there was any: get then raises "
      "CancelledError."},
+    {"_watch", result_watch, METH_O,
+     "Have a thread call this when the task has ended. Whether it will: it will not where that has ended already."},
+    {"_await_item", result_await_item, METH_VARARGS, "Wait for an item of a map: (number, timeout). Whether it ended."},
+    {"_take_item", result_take_item, METH_O, "What came of an item of a map that has ended. To be asked for once."},
     {"_call_back", result_call_back, METH_NOARGS, "Call the callback that is due."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef result_properties[] = {
     {"_number_left", result_get_number_left, NULL, "Chunks that have not ended.", NULL},
+    {"_count", result_get_count, NULL, "How many items it has.", NULL},
+    {"_has_begun", result_get_begun, NULL, "Whether a worker has taken it: of a single task.", NULL},
     {"_chunksize", result_get_chunk, NULL, "Items that a worker takes at a time.", NULL},
     {"_pool", result_get_pool, NULL, NULL, NULL},
     {"_success", result_get_success, NULL, NULL, NULL},

@@ -14,6 +14,7 @@ struct worker {
     struct shpy_pool *pool;
     PyThreadState *thread; /* while it sleeps */
     PyObject *flush;       /* of sys.stdout and sys.stderr */
+    int passes_all;        /* whatever a function raises costs its task: it may be SystemExit */
     PyObject *common;      /* the function of a map that has no name: read once for each chunk */
     const void *common_at;
     uint64_t words[FOUND];
@@ -51,6 +52,7 @@ static PyObject *read_object(struct worker *worker, const char *data, size_t siz
 /* What a call is made of. blocks: what its parts lie in. */
 struct call {
     PyObject *function, *args, *kwds;
+    int is_read;
     PyObject *blocks[2];
 };
 
@@ -140,6 +142,7 @@ static PyObject *make_call(struct worker *worker, const struct shoal_task *task,
         return NULL;
     int r = take_parts(worker, task, item, call);
     Py_DECREF(item);
+    call->is_read = r == 0;
     if (r == 0 && (task->word & SHPY_CALL_MASK) == SHPY_CALL_ITEM)
         value = PyObject_CallOneArg(call->function, call->args);
     else if (r == 0)
@@ -194,7 +197,7 @@ static int give_bytes(struct shoal_task *task, char first, const char *data, siz
  * what could not be written, or NULL. */
 static int give_error(struct worker *worker, struct shoal_task *task, PyObject *value)
 {
-    PyObject *error = shpy_encode_error();
+    PyObject *error = worker->passes_all ? shpy_encode_any_error() : shpy_encode_error();
 
     if (!error)
         return sh_task_abandon(task);
@@ -237,6 +240,8 @@ static int run(struct shoal_task *task)
         Py_DECREF(value);
     } else {
         clear_call(&call);
+        if (!call.is_read)
+            shpy_encode_unread(worker->pool);
         r = give_error(worker, task, NULL);
     }
     if (sh_unlikely(call.blocks[0] || call.blocks[1]) && return_blocks(&call) < 0)
@@ -271,7 +276,7 @@ PyObject *shpy_worker_serve(PyObject *object, PyObject *args)
     struct sh_worker_calls calls = {.run = run, .rest = rest, .resume = resume, .context = &worker};
     unsigned index, generation;
 
-    if (!PyArg_ParseTuple(args, "IIO:_serve", &index, &generation, &worker.flush))
+    if (!PyArg_ParseTuple(args, "IIOp:_serve", &index, &generation, &worker.flush, &worker.passes_all))
         return NULL;
     int r = sh_binding_serve(worker.pool->shared, index, generation, &calls);
     for (int i = 0; i < FOUND; i++)

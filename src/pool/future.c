@@ -233,24 +233,54 @@ ssize_t shoal_future_cancel(shoal_future *future)
     return (ssize_t)sh_turn_cancel(future->pool->shared, future->index);
 }
 
-/* Whether a future that was dropped may go now, under put. Where its job runs, the end of that is wanted in the list of
- * finished jobs; where its callback is still to come, that comes first. */
-static int is_over(struct shoal_future *future)
+void sh_future_cancel_all(shoal_pool *pool)
+{
+    uint32_t top = sh_load_acquire(&pool->shared->top);
+
+    for (uint32_t i = 1; i < top; i++)
+        if (!(sh_load_acquire(&sh_pool_job(pool->shared, i)->life) & (SH_JOB_DONE | SH_JOB_FREE | SH_JOB_PRIVATE)))
+            sh_turn_cancel(pool->shared, i);
+}
+
+/* Under put: want the end of a job that runs in the list of finished jobs. Returns 0 where it has ended. */
+static int list(struct shoal_future *future)
 {
     uint64_t life = sh_load_acquire(&future->job->life);
 
-    if (!future->is_called || (future->is_listed && !future->is_collected))
-        return 0;
     if (sh_load_acquire(&future->pool->shared->ended))
-        return 1;
+        return 0;
     while (!(life & (SH_JOB_DONE | SH_JOB_LISTED))) {
         if (sh_cas_ordered(&future->job->life, &life, life | SH_JOB_LISTED)) { /* pairs with finish in turn.c */
             future->is_listed = 1;
             sh_add_relaxed(&future->pool->listed, 1);
-            return 0;
+            return 1;
         }
     }
-    return 1;
+    return 0;
+}
+
+int sh_future_watch(struct shoal_future *future, shoal_future_callback *callback, void *context)
+{
+    int r = enter(future);
+    if (r < 0)
+        return r;
+    sh_word_lock(&future->pool->shared->put);
+    int is_listed = future->is_called && !future->is_listed && list(future);
+    if (is_listed) {
+        future->callback = callback;
+        future->context = context;
+        future->is_called = 0;
+    }
+    sh_word_unlock(&future->pool->shared->put);
+    return is_listed ? 0 : -EALREADY;
+}
+
+/* Whether a future that was dropped may go now, under put. Where its callback is still to come, that comes first. */
+static int is_over(struct shoal_future *future)
+{
+    if (!future->is_called || (future->is_listed && !future->is_collected))
+        return 0;
+    return !list(future);
 }
 
 /* Under put: a future that is over, and its job without blocks. Returns whether it was the last to hold the pool. */

@@ -78,6 +78,13 @@ int sh_future_result(const struct shoal_future *future, uint64_t item, struct sh
  * result lies in no block of its own. */
 int sh_future_take(struct shoal_future *future, uint64_t item, struct shoal_message *ret_message);
 
+/* Cancel what has not begun of all jobs. No other thread submits meanwhile. */
+void sh_future_cancel_all(shoal_pool *pool);
+
+/* Have a callback, though none was named when the job was submitted: as if it had been. 0; -EALREADY where the job has
+ * ended, or has one already: none will come. */
+int sh_future_watch(struct shoal_future *future, shoal_future_callback *callback, void *context);
+
 /* A future that was dropped, and that nothing waits for: give its slot back, and its hold of the pool. */
 void sh_future_end(struct shoal_future *future);
 
