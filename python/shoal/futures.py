@@ -84,6 +84,7 @@ class _Workplace(pool._Workplace):
     def refuse(self, error):
         LOGGER.critical("Exception in initializer:", exc_info=error)
         super().refuse(error)
+        raise SystemExit(1) from None  # all is said
 
 
 class _Pool(_Telling, pool.Pool):
@@ -251,7 +252,7 @@ class ProcessPoolExecutor(Executor):
         elif not isinstance(mp_context, BaseContext):
             mp_context = _default_context.get_context(mp_context.get_start_method())
         if max_tasks_per_child is not None and mp_context.get_start_method() == "fork":
-            raise ValueError("max_tasks_per_child is incompatible with the 'fork' start method; give another mp_context")
+            raise ValueError("max_tasks_per_child is incompatible with the 'fork' start method: give another context")
         self._max_workers = max_workers or _core.cpu_count()
         self._mp_context = mp_context
         self._initializer, self._initargs = initializer, initargs

@@ -5,6 +5,7 @@ from multiprocessing.context import BaseContext
 from typing import List, Tuple
 
 import shoal
+from shoal import futures
 from shoal.connection import Connection, wait
 from shoal.managers import SyncManager
 from shoal.queues import JoinableQueue, Queue, SimpleQueue
@@ -73,7 +74,10 @@ def shared() -> float:
 
 def executors(context: BaseContext) -> int:
     with ProcessPoolExecutor(2, mp_context=context) as executor:
-        return executor.submit(len, "abc").result(1.0)
+        one = executor.submit(len, "abc").result(1.0)
+    with futures.ProcessPoolExecutor(2, mp_context=context) as ours:
+        two: int = ours.submit(len, "abc").result(1.0)
+        return one + two + sum(ours.map(len, ["a", "b"], timeout=1.0))
 
 
 if __name__ == "__main__":
