@@ -81,10 +81,9 @@ class _Workplace(pool._Workplace):
     def attached():
         return _Attached()
 
-    def refuse(self, error):
+    @staticmethod
+    def report(error):
         LOGGER.critical("Exception in initializer:", exc_info=error)
-        super().refuse(error)
-        raise SystemExit(1) from None  # all is said
 
 
 class _Pool(_Telling, pool.Pool):
@@ -331,8 +330,8 @@ class ProcessPoolExecutor(Executor):
         return _results(outcome, end)
 
     def shutdown(self, wait=True, *, cancel_futures=False):
-        """Take no more tasks; with cancel_futures none begins that has not. wait: until all that was begun has ended
-        and the workers are gone; else that happens meanwhile.
+        """Take no more tasks; with cancel_futures none begins that has not, but for the first that each worker was
+        started for. wait: until all that was begun has ended and the workers are gone; else that happens meanwhile.
         """
         with self._opening:
             self._refusal = self._refusal or "cannot schedule new futures after shutdown"
@@ -341,7 +340,7 @@ class ProcessPoolExecutor(Executor):
             return
         pool.close()
         if cancel_futures:
-            pool._cancel_all()
+            pool._cancel_after(self._max_workers)
         if wait:
             pool.join()
             _open_executors.discard(self)

@@ -92,8 +92,13 @@ class _Workplace:
         """The worker cannot begin; the pool's first says why at length."""
         reason = "".join(traceback.format_exception_only(type(error), error)).strip()
         if self.pool._refuse(self.index, "the initializer raised " + reason):
-            util._flush_std_streams()
-            traceback.print_exception(type(error), error, error.__traceback__)
+            self.report(error)
+
+    @staticmethod
+    def report(error):
+        """Say why no worker can begin."""
+        util._flush_std_streams()
+        traceback.print_exception(type(error), error, error.__traceback__)
 
     def serve(self):
         self.pool._serve(self.index, self.generation, _flush, self.pool._passes_all)

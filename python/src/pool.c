@@ -230,17 +230,20 @@ static PyObject *pool_terminate(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *pool_cancel_all(PyObject *object, PyObject *unused)
+static PyObject *pool_cancel_after(PyObject *object, PyObject *argument)
 {
-    (void)unused;
     struct shpy_pool *pool = (struct shpy_pool *)object;
+    unsigned long long number = PyLong_AsUnsignedLongLong(argument);
+
+    if (number == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
     int r = pool->pool ? sh_pool_enter(pool->pool) : 0;
 
     if (r < 0)
         return shpy_error_raise(r, "cannot cancel");
     Py_BEGIN_ALLOW_THREADS;
     if (pool->pool)
-        sh_future_cancel_all(pool->pool);
+        sh_future_cancel_after(pool->pool, number);
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
@@ -450,7 +453,8 @@ static PyMethodDef pool_methods[] = {
     {"_close", pool_close, METH_NOARGS, "No more tasks."},
     {"_terminate", pool_terminate, METH_NOARGS, "End the workers at once."},
     {"_join", pool_join, METH_NOARGS, "Wait until all workers have gone."},
-    {"_cancel_all", pool_cancel_all, METH_NOARGS, "Let no worker begin what has not begun."},
+    {"_cancel_after", pool_cancel_after, METH_O,
+     "Let no worker begin what has not begun, but for so many first tasks."},
     {"_pids", pool_pids, METH_NOARGS, "The pid of each worker, 0 where there is none now."},
     {"_stats", pool_stats, METH_NOARGS, "What the core counts."},
     {"_ref", pool_ref, METH_NOARGS, "The pool's name in its family, as bytes."},

@@ -233,13 +233,17 @@ ssize_t shoal_future_cancel(shoal_future *future)
     return (ssize_t)sh_turn_cancel(future->pool->shared, future->index);
 }
 
-void sh_future_cancel_all(shoal_pool *pool)
+void sh_future_cancel_after(shoal_pool *pool, uint64_t number)
 {
     uint32_t top = sh_load_acquire(&pool->shared->top);
 
-    for (uint32_t i = 1; i < top; i++)
-        if (!(sh_load_acquire(&sh_pool_job(pool->shared, i)->life) & (SH_JOB_DONE | SH_JOB_FREE | SH_JOB_PRIVATE)))
+    for (uint32_t i = 1; i < top; i++) {
+        struct sh_job *job = sh_pool_job(pool->shared, i);
+        uint64_t life = sh_load_acquire(&job->life);
+        int is_spared = sh_job_is_single(job) && job->number <= number;
+        if (!(life & (SH_JOB_DONE | SH_JOB_FREE | SH_JOB_PRIVATE)) && !is_spared)
             sh_turn_cancel(pool->shared, i);
+    }
 }
 
 /* Under put: want the end of a job that runs in the list of finished jobs. Returns 0 where it has ended. */

@@ -78,8 +78,8 @@ int sh_future_result(const struct shoal_future *future, uint64_t item, struct sh
  * result lies in no block of its own. */
 int sh_future_take(struct shoal_future *future, uint64_t item, struct shoal_message *ret_message);
 
-/* Cancel what has not begun of all jobs. No other thread submits meanwhile. */
-void sh_future_cancel_all(shoal_pool *pool);
+/* Cancel what has not begun of all jobs, but for single tasks up to this number. No other thread submits meanwhile. */
+void sh_future_cancel_after(shoal_pool *pool, uint64_t number);
 
 /* Have a callback, though none was named when the job was submitted: as if it had been. 0; -EALREADY where the job has
  * ended, or has one already: none will come. */
