@@ -56,9 +56,8 @@ class _Telling(pool._Telling):
         error.__cause__ = _RemoteTraceback('\n"""\n%s"""' % text)
         return error
 
-    @staticmethod
-    def _failure(*reason):
-        error = pool._Telling._failure(*reason)
+    def _failure(self, *reason):
+        error = super()._failure(*reason)
         if isinstance(error, pool.BrokenPoolError):
             return BrokenProcessPool(*error.args)
         if isinstance(error, pool.WorkerLostError):
