@@ -161,6 +161,7 @@ def _make_pool(*args, **options):
 
 
 SyncManager.register("Pool", _make_pool, PoolProxy)
+SyncManager.Pool.__doc__ = "A pool of the manager's process, behind a proxy; arguments as those of shoal.pool.Pool."
 SyncManager.register("_family", _core.family_enter, BaseProxy)
 
 

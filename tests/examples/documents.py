@@ -26,6 +26,7 @@ ELSEWHERE = {
     "make quick": "its tests are a part of `make test`",
     "make help": "it prints a text",
     "make test": "the continuous integration",
+    "pip install .": "the test `wheel`",
     "make demo": "the test `demo`, on a small tree",
     "make bench": "its harness by the test `bench`",
     "make install": "the test `install`",
