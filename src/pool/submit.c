@@ -49,6 +49,7 @@ static int pack_parts(const struct sh_submission *submission, struct parts *part
     int r = sh_block_alloc(size, &parts->argument);
     if (r < 0)
         return r;
+    sh_block_touch(parts->argument, size);
     char *base = sh_at(parts->argument);
     struct sh_part *index = sh_at(parts->argument);
     uint64_t at = head;

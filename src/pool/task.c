@@ -47,6 +47,7 @@ int sh_task_reserve(struct shoal_task *task, size_t size, void **ret_data)
         int r = sh_block_alloc(size, &block);
         if (r < 0)
             return r;
+        sh_block_touch(block, size);
     }
     if (task->block)
         sh_block_free(task->block);
