@@ -193,6 +193,26 @@ def test_handles_travel_by_pickle_at_any_time(make):
         copy.__setstate__(original.__getstate__())
 
 
+STRANGER = """
+import pickle, shoal
+shoal.Lock()
+for name, text in %r.items():
+    try:
+        pickle.loads(text)
+    except RuntimeError as e:
+        noun, why = str(e).split(" objects should only be shared ")
+        print(name, noun, "what to do" if "manager by its address" in why else why)
+"""
+
+
+def test_strangers_are_told_why_they_get_nothing_and_what_to_do(run):
+    made = {name: getattr(shoal, name)() for name in ("Lock", "RLock", "Semaphore", "Condition", "Event")}
+    made.update(Barrier=shoal.Barrier(2), Value=shoal.Value("i"))
+    out, _ = run(STRANGER % {name: pickle.dumps(handle) for name, handle in made.items()})
+    names = dict(RLock="Lock", Condition="Lock", Value="Value and Array")  # a condition begins with its lock
+    assert out.splitlines() == ["%s %s what to do" % (name, names.get(name, name)) for name in made]
+
+
 @pytest.mark.parametrize("kind", ["Lock", "RLock", "Event"])
 def test_subclass_without_init_is_refused(kind):
     base = getattr(shoal.synchronize, kind)
