@@ -6,12 +6,12 @@ and Pool live in the manager's process, behind the standard library's proxies. A
 """
 import multiprocessing.managers as standard
 import secrets
-from multiprocessing.managers import (AcquirerProxy, ArrayProxy, AutoProxy, BarrierProxy, BaseListProxy, BasePoolProxy,
-                                      BaseProxy, ConditionProxy, DictProxy, EventProxy, IteratorProxy, ListProxy,
-                                      MakeProxyType, Namespace, NamespaceProxy, PoolProxy, ProcessLocalSet,
-                                      RebuildProxy, RemoteError, Server, SharedMemoryServer, State, Token, Value,
-                                      ValueProxy, all_methods, convert_to_error, dispatch, listener_client,
-                                      public_methods)
+from multiprocessing.managers import (AcquirerProxy, Array, ArrayProxy, AutoProxy, BarrierProxy,  # noqa: F401
+                                      BaseListProxy, BasePoolProxy, BaseProxy, ConditionProxy, DictProxy, EventProxy,
+                                      IteratorProxy, ListProxy, MakeProxyType, Namespace, NamespaceProxy, PoolProxy,
+                                      ProcessLocalSet, RebuildProxy, RemoteError, Server, SharedMemoryServer, State,
+                                      Token, Value, ValueProxy, all_methods, convert_to_error, dispatch,
+                                      listener_client, public_methods)
 
 from . import _core, queues, synchronize
 
