@@ -170,12 +170,13 @@ static int count_out(struct sh_barrier_shared *shared, uint64_t round)
     return -EAGAIN;
 }
 
-/* Look whether one of those who wait in the round is dead; then break it. */
+/* Look whether one of those who wait in the round is dead; then break it. Their lives are slept on, as many as can be:
+ * a death between this look and the sleep has woken nobody. */
 static void look_for_dead(struct sh_barrier_shared *shared, uint64_t round, struct sh_watch *watch)
 {
     for (uint32_t index = 0; index < shared->parties; index++) {
         uint64_t place = sh_load_acquire(&shared->places[index]);
-        if (is_waiting_at(place, round) && sh_watch_glance(watch, tag_at(place)) == -ESRCH) {
+        if (is_waiting_at(place, round) && sh_watch_life(watch, tag_at(place)) == -ESRCH) {
             break_round(shared, round);
             return;
         }
@@ -219,15 +220,14 @@ static int wait_in_place(struct sh_barrier_shared *shared, uint64_t round, uint3
 {
     struct sh_watch watch = {0};
 
-    for (int is_first = 1;; is_first = 0) {
+    for (;;) {
         uint32_t seen = sh_word_prepare(&shared->bell, SH_WORD_DATA);
         uint64_t state = sh_load_ordered(&shared->state);
         if (round_in(state) != round || state & SH_BARRIER_FLAGS)
             return outcome(shared, round, index);
         sh_watch_begin(&watch);
         sh_watch_value(&watch, low_half(shared), (uint32_t)state);
-        if (is_first || sh_watch_is_uneasy(&watch))
-            look_for_dead(shared, round, &watch);
+        look_for_dead(shared, round, &watch);
         int r = sh_watch_sleep(&watch, &shared->bell, seen, deadline);
         if (r < 0)
             return leave_early(shared, round, index, r);

@@ -59,12 +59,6 @@ int sh_watch_life(struct sh_watch *watch, uint32_t tag);
  * sleep is short. */
 int sh_watch_glance(struct sh_watch *watch, uint32_t tag);
 
-/* Whether a death is in the air: the last sleep was a short one, or was ended by nothing that can be seen. */
-static inline int sh_watch_is_uneasy(const struct sh_watch *watch)
-{
-    return watch->nap > 0 || watch->suspicion > 0;
-}
-
 /* For bindings to languages that run signal handlers themselves: what decides, for this thread, whether a signal ends a
  * sleep. It is asked after each signal and now and then, since one may come just before the sleep; 0: sleep on. Nothing
  * is announced or held meanwhile, so it may do anything. NULL: each signal whose handler does not restart ends it. */
