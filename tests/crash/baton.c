@@ -138,6 +138,7 @@ static void act(uint64_t point)
         i++;
     if (i == schedule->count)
         return;
+    baton->pc[i] = last_pc;
     if (i + 1 < schedule->count || schedule->end == BATON_PASS)
         pass();
     else if (schedule->end == BATON_KILL_HOLDER)

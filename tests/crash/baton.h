@@ -40,10 +40,11 @@ struct baton {
 
     struct step_pages found[2]; /* each process its own */
 
-    _Atomic uint32_t holder;  /* enum baton_holder: whoever it names writes it */
-    _Atomic uint64_t points;  /* so far, of both; the holder */
-    _Atomic uint32_t passed;  /* how often it was passed at a point; the holder */
-    _Atomic uint32_t killing; /* 1 + whom the agent is to kill; the holder asks, the agent answers with 0 */
+    _Atomic uint32_t holder;            /* enum baton_holder: whoever it names writes it */
+    _Atomic uint64_t points;            /* so far, of both; the holder */
+    uintptr_t pc[PAIR_PREEMPTIONS_MAX]; /* which instruction came next at the schedule's points; the holder */
+    _Atomic uint32_t passed;            /* how often it was passed at a point; the holder */
+    _Atomic uint32_t killing;           /* 1 + whom the agent is to kill; the holder asks, the agent answers with 0 */
     struct baton_process {
         _Atomic pid_t pid;          /* agent */
         _Atomic uint32_t waits;     /* process: for the baton */

@@ -3,7 +3,6 @@
 #include "sweep.h"
 
 #include <inttypes.h>
-#include <link.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,26 +117,15 @@ static void print_line(const struct crash_case *test, enum crash_mode mode, cons
            result->late && test->late_because ? test->late_because : "");
 }
 
-/* How far the program was moved when it was loaded: the first object that the loader tells of is the program. */
-static int note_base(struct dl_phdr_info *info, size_t size, void *base)
-{
-    (void)size;
-    *(uintptr_t *)base = info->dlpi_addr;
-    return 1;
-}
-
 static void print_failure(const char *program, const struct crash_case *test, enum crash_mode mode,
                           const struct crash_result *result)
 {
-    uintptr_t base = 0;
-
-    dl_iterate_phdr(note_base, &base);
     printf("    %s at point %" PRIu64 ": %s (%" PRIu64 " failed)\n", crash_verdict_name(result->first),
            result->first_at, result->first_why, result->failed);
     if (mode == CRASH_POINT && result->first_pc)
         printf("    died at crash point %s\n", (const char *)result->first_pc);
     else if (result->first_pc)
-        printf("    addr2line -pfie %s 0x%" PRIxPTR "\n", program, result->first_pc - base);
+        printf("    addr2line -pfie %s 0x%" PRIxPTR "\n", program, result->first_pc - step_base());
     printf("    %s --modes %s --case '%s' --at %" PRIu64 "\n", program, crash_mode_name(mode), test->name,
            result->first_at);
 }

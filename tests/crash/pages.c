@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,4 +98,20 @@ int step_learn(struct step_pages *pages, void (*function)(void))
     }
     sigaction(SIGSEGV, &before, NULL);
     return r < 0 ? r : learn.overflow ? -E2BIG : 0;
+}
+
+/* The first object that the loader tells of is the program. */
+static int note_base(struct dl_phdr_info *info, size_t size, void *base)
+{
+    (void)size;
+    *(uintptr_t *)base = info->dlpi_addr;
+    return 1;
+}
+
+uintptr_t step_base(void)
+{
+    uintptr_t base = 0;
+
+    dl_iterate_phdr(note_base, &base);
+    return base;
 }

@@ -48,6 +48,7 @@ struct pair_result {
     uint64_t late, failed;
     enum crash_verdict first; /* of the first schedule that failed; CRASH_HOLDS where it was only late */
     char first_schedule[200]; /* as the command line has it */
+    uintptr_t first_pc[PAIR_PREEMPTIONS_MAX]; /* what came next at its points; 0 where it did not come to one */
     char first_why[500];
     int64_t time;
 };

@@ -69,6 +69,7 @@ static void tally(struct pair_result *result)
         return;
     result->first = verdict;
     print_schedule(&baton->schedule, result->first_schedule, sizeof result->first_schedule);
+    memcpy(result->first_pc, baton->pc, sizeof result->first_pc);
     if (verdict == CRASH_HOLDS)
         snprintf(result->first_why, sizeof result->first_why, "woken by nothing but the backstop: %s",
                  crash_board->late_why);
@@ -87,6 +88,7 @@ static uint64_t run(enum baton_run how, const struct baton_schedule *schedule, s
     atomic_store(&baton->passed, 0);
     atomic_store(&baton->killing, 0);
     memset(baton->process, 0, sizeof baton->process);
+    memset(baton->pc, 0, sizeof baton->pc);
     crash_board_clear();
     crash_run(pair_agent);
     tally(result);
@@ -258,7 +260,10 @@ void pair_explore(const struct pair_case *test, struct pair_result *ret_result)
 static void print_failure(const char *program, const struct pair_case *test, const struct pair_result *result)
 {
     printf("    %s: %s (%" PRIu64 " failed)\n", crash_verdict_name(result->first), result->first_why, result->failed);
-    printf("    %s --case '%s' --schedule %s\n", program, test->name, result->first_schedule);
+    printf("    addr2line -pfie %s", program);
+    for (unsigned i = 0; i < PAIR_PREEMPTIONS_MAX && result->first_pc[i]; i++)
+        printf(" 0x%" PRIxPTR, result->first_pc[i] - step_base());
+    printf("\n    %s --case '%s' --schedule %s\n", program, test->name, result->first_schedule);
 }
 
 static void print_result(const struct pair_case *test, const struct pair_result *result)

@@ -99,6 +99,9 @@ void step_forget_changes(void);
 void step_call(void (*function)(void), uintptr_t flags);
 extern const char step_return[];
 
+/* How far the program was moved when it was loaded: what tools know it by is so much less. */
+uintptr_t step_base(void);
+
 /* CLOCK_MONOTONIC in nanoseconds, by a system call and nothing of libc. */
 int64_t step_now(void);
 
