@@ -27,7 +27,6 @@ class BaseManager(standard.BaseManager):
             ctx = _default_context.get_context()
         super().__init__(address, authkey, serializer, ctx, **options)
 
-
     def start(self, initializer=None, initargs=()):
         """Start the manager's process. Without an address its socket has a name that is in no folder: nothing stays
         behind however the process ends; who connects to it must know the authkey.
