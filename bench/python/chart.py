@@ -25,7 +25,7 @@ PEERS = {
 
 
 def label_of(value, _position=None):
-    return f"{value:.3g}x"
+    return f"{value:.0f}x" if value >= 100 else f"{value:.3g}x"
 
 
 def draw_row(axes, place, row):

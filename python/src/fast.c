@@ -25,16 +25,25 @@ enum opcode {
     OP_TUPLE2 = 0x86,
     OP_TUPLE3 = 0x87,
     OP_TUPLE = 't',
+    OP_LIST = ']',
+    OP_APPENDS = 'e',
+    OP_DICT = '}',
+    OP_SETITEMS = 'u',
     OP_PROTO = 0x80,
 };
 #define PROTOCOL 5
-#define MOST_DEPTH 8   /* of tuples in tuples */
+#define MOST_DEPTH 8   /* of containers in containers */
 #define MOST_VALUES 64 /* on the reader's stack */
+#define MOST_SEEN 8    /* lists and dicts in a message */
+#define BATCH 16       /* items of a list, or a dict, that the reader has on its stack */
 
-/* Where the next byte goes, and the end of the room. */
+/* Where the next byte goes, and the end of the room. seen: the lists and dicts that were begun: one that comes twice,
+ * or in itself, has to come out as one, which is left to the pickle module. */
 struct out {
     unsigned char *at;
     unsigned char *end;
+    int seen_count;
+    PyObject *seen[MOST_SEEN];
 };
 
 static int has_room(const struct out *out, size_t size)
@@ -131,6 +140,65 @@ static int write_tuple(PyObject *object, struct out *out, int depth)
     return 1;
 }
 
+/* Begin a list or dict: 1, or 0 where it is left to the pickle module. */
+static int begin_container(PyObject *object, struct out *out, int depth, int op)
+{
+#ifdef Py_GIL_DISABLED
+    return 0; /* another thread may change it meanwhile */
+#endif
+    if (depth >= MOST_DEPTH || out->seen_count == MOST_SEEN || !has_room(out, 1))
+        return 0;
+    for (int i = 0; i < out->seen_count; i++)
+        if (out->seen[i] == object)
+            return 0;
+    out->seen[out->seen_count++] = object;
+    *out->at++ = (unsigned char)op;
+    return 1;
+}
+
+static int write_op(struct out *out, int op)
+{
+    if (!has_room(out, 1))
+        return 0;
+    *out->at++ = (unsigned char)op;
+    return 1;
+}
+
+static int write_list(PyObject *object, struct out *out, int depth)
+{
+    Py_ssize_t count = PyList_GET_SIZE(object);
+
+    if (count > SHPY_SMALL || !begin_container(object, out, depth, OP_LIST))
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (i % BATCH == 0 && !write_op(out, OP_MARK))
+            return 0;
+        if (!write_object(PyList_GET_ITEM(object, i), out, depth + 1))
+            return 0;
+        if ((i % BATCH == BATCH - 1 || i == count - 1) && !write_op(out, OP_APPENDS))
+            return 0;
+    }
+    return 1;
+}
+
+static int write_dict(PyObject *object, struct out *out, int depth)
+{
+    Py_ssize_t count = PyDict_GET_SIZE(object), place = 0, i = 0;
+    PyObject *key, *value;
+
+    if (count > SHPY_SMALL || !begin_container(object, out, depth, OP_DICT))
+        return 0;
+    for (; PyDict_Next(object, &place, &key, &value); i++) {
+        if (i % (BATCH / 2) == 0 && !write_op(out, OP_MARK))
+            return 0;
+        if (!write_object(key, out, depth + 1) || !write_object(value, out, depth + 1))
+            return 0;
+        if ((i % (BATCH / 2) == BATCH / 2 - 1 || i == count - 1) && !write_op(out, OP_SETITEMS))
+            return 0;
+    }
+    return 1;
+}
+
 /* 1, or 0 where it cannot be written here. */
 static int write_object(PyObject *object, struct out *out, int depth)
 {
@@ -144,6 +212,10 @@ static int write_object(PyObject *object, struct out *out, int depth)
         return write_run(out, OP_BYTES1, OP_BYTES4, PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object));
     if (PyFloat_CheckExact(object))
         return write_float(object, out);
+    if (PyDict_CheckExact(object))
+        return write_dict(object, out, depth);
+    if (PyList_CheckExact(object))
+        return write_list(object, out, depth);
     if (!has_room(out, 1))
         return 0;
     if (object == Py_None)
@@ -159,8 +231,11 @@ static int write_object(PyObject *object, struct out *out, int depth)
 
 size_t shpy_fast_write(PyObject *object, char *to, size_t capacity)
 {
-    struct out out = {(unsigned char *)to, (unsigned char *)to + capacity};
+    struct out out;
 
+    out.at = (unsigned char *)to;
+    out.end = out.at + capacity;
+    out.seen_count = 0;
     *out.at++ = OP_PROTO;
     *out.at++ = PROTOCOL;
     if (!write_object(object, &out, 0) || !has_room(&out, 1))
@@ -270,10 +345,16 @@ static PyObject *read_value(struct in *in, unsigned char op)
     }
 }
 
+/* How many values are below the last mark. */
+static int below_mark(const struct stack *stack)
+{
+    return stack->mark_count ? stack->marks[stack->mark_count - 1] : 0;
+}
+
 /* Put the topmost count values into a tuple. */
 static int fold(struct stack *stack, int count)
 {
-    if (count > stack->count || stack->count - count >= MOST_VALUES)
+    if (count < 0 || stack->count - count < below_mark(stack) || stack->count - count >= MOST_VALUES)
         return 0;
     PyObject *tuple = PyTuple_New(count);
     if (!tuple)
@@ -282,6 +363,38 @@ static int fold(struct stack *stack, int count)
     for (int i = 0; i < count; i++)
         PyTuple_SET_ITEM(tuple, i, stack->values[stack->count + i]);
     stack->values[stack->count++] = tuple;
+    return 1;
+}
+
+static int push(struct stack *stack, PyObject *value)
+{
+    if (!value || stack->count == MOST_VALUES) {
+        Py_XDECREF(value);
+        return 0;
+    }
+    stack->values[stack->count++] = value;
+    return 1;
+}
+
+/* Give what is above the last mark to the list or dict below it. */
+static int fill(struct stack *stack, int is_dict)
+{
+    if (stack->mark_count == 0)
+        return 0;
+    int begin = stack->marks[--stack->mark_count], end = stack->count, width = is_dict ? 2 : 1;
+    if (begin <= below_mark(stack) || begin > end || (end - begin) % width)
+        return 0;
+    PyObject *to = stack->values[begin - 1];
+    if (is_dict ? !PyDict_CheckExact(to) : !PyList_CheckExact(to))
+        return 0;
+    for (int i = begin; i < end; i += width) {
+        int r =
+            is_dict ? PyDict_SetItem(to, stack->values[i], stack->values[i + 1]) : PyList_Append(to, stack->values[i]);
+        if (r < 0)
+            return 0;
+    }
+    while (stack->count > begin)
+        Py_DECREF(stack->values[--stack->count]);
     return 1;
 }
 
@@ -301,11 +414,16 @@ static int step(struct stack *stack, struct in *in, unsigned char op)
     case OP_TUPLE2:
     case OP_TUPLE3:
         return fold(stack, op - OP_TUPLE1 + 1);
+    case OP_LIST:
+        return push(stack, PyList_New(0));
+    case OP_DICT:
+        return push(stack, PyDict_New());
+    case OP_APPENDS:
+        return fill(stack, 0);
+    case OP_SETITEMS:
+        return fill(stack, 1);
     default:
-        if (stack->count == MOST_VALUES)
-            return 0;
-        stack->values[stack->count] = read_value(in, op);
-        return stack->values[stack->count] && ++stack->count;
+        return push(stack, read_value(in, op));
     }
 }
 

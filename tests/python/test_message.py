@@ -43,6 +43,8 @@ def make(random_, depth=0):
     if depth < 5:
         kinds += 3 * [lambda: tuple(make(random_, depth + 1) for _ in range(random_.randrange(6)))]
         kinds += [lambda: [make(random_, depth + 1) for _ in range(random_.randrange(4))]]
+        kinds += [lambda: {random_.choice([n, str(n), (n, "x")]): make(random_, depth + 1)
+                           for n in range(random_.randrange(4))}]
     return random_.choice(kinds)()
 
 
@@ -52,6 +54,59 @@ def test_thousands_of_random_values_come_out_as_they_went_in(queue):
         value = make(random_)
         queue.put(value)
         assert queue.get() == value
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 300, 5000])
+def test_lists_and_dicts_of_any_length_keep_their_order(queue, count):
+    for value in (list(range(count)), {count - n: str(n) for n in range(count)}, [[n] for n in range(count)]):
+        queue.put(value)
+        back = queue.get()
+        assert type(back) is type(value) and repr(back) == repr(value)
+
+
+def test_what_is_there_twice_or_in_itself_comes_out_so(queue):
+    inner, other = [1], {}
+    queue.put([inner, (inner, {"x": inner}), other, other])
+    a, (b, c), d, e = queue.get()
+    assert a is b is c["x"] and d is e and d is not a
+    inner.append(inner)
+    other["self"] = other
+    queue.put((inner, other))
+    a, d = queue.get()
+    assert a[1] is a and a[0] == 1 and d["self"] is d
+    empty = []
+    queue.put([empty, empty])
+    a, b = queue.get()
+    assert a is b
+
+
+def test_bytes_that_nobody_wrote_are_read_as_pickle_reads_them():
+    random_ = random.Random(2)
+    reading, writing = shoal.Pipe(False)
+    seeds = []
+    for value in (None, [1, True, 1.5, -7], ("ab", b"cd", 300, 70000), {"a": [], (1, 2): {}}, (((), (1,)), 2**40),
+                  [[n] for n in range(5)], {n: (n,) for n in range(9)}):
+        writing.send(value)
+        seeds.append(reading.recv_bytes())  # in the package's own writing
+    seeds += [b"\x80\x05" + text + b"." for text in (
+        b"](K\x01e", b"}(K\x01K\x02u", b"}(K\x01u", b"(]e", b"](e", b"(K\x01\x85t", b"K\x01(\x85t", b"](]e}u",
+        b"}(]K\x01u")]
+    opcodes = b"()tNKMJe]}u.\x85\x86\x87\x88\x8c\x8a\x94"
+    for number in range(3000):
+        data = bytearray(seeds[number] if number < len(seeds) else random_.choice(seeds))
+        for _ in range(random_.randrange(1, 4) if number >= len(seeds) else 0):
+            data[random_.randrange(2, len(data))] = random_.choice(opcodes)
+        data = bytes(data)
+        try:
+            expected = repr(pickle.loads(data))
+        except Exception:
+            expected = None
+        writing.send_bytes(data)
+        try:
+            got = repr(reading.recv())
+        except Exception:
+            got = None
+        assert got == expected, data
 
 
 class Point:
