@@ -5,6 +5,7 @@ written for the standard executor see what they know. The executor goes on, with
 """
 import collections
 import os
+import sys
 import threading
 import time
 import traceback
@@ -66,6 +67,8 @@ class _Telling(pool._Telling):
 
     @staticmethod
     def _unread(error):
+        if isinstance(error, MemoryError):
+            return error
         unreadable = UnreadableError("cannot be unpickled: %r" % error)
         unreadable.__cause__ = error
         return unreadable
@@ -346,6 +349,17 @@ class ProcessPoolExecutor(Executor):
         else:
             _end_meanwhile(pool)
 
+    def __exit__(self, kind, *rest):
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._interrupt()
+        return super().__exit__(kind, *rest)
+
+    def _interrupt(self):
+        """Ctrl-C has ended the program: nobody waits for what the workers do, who take no notice of it."""
+        pool = self._pool
+        if pool is not None and pool._owner == os.getpid():
+            pool.terminate()
+
     def __del__(self):
         if getattr(self, "_pool", None) is not None and not self._refusal:
             self.shutdown(wait=False)
@@ -371,13 +385,18 @@ def _end_meanwhile(pool):
 
 
 def _exit():
-    """The interpreter ends: what was submitted is done first."""
+    """The interpreter ends: what was submitted is done first, but where it ends by Ctrl-C."""
     global _is_exiting
     _is_exiting = True
+    is_interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     for executor in list(_open_executors):
+        if is_interrupted:
+            executor._interrupt()
         executor.shutdown()
     for pool in list(_ending_pools):
         if pool._owner == os.getpid():
+            if is_interrupted:
+                pool.terminate()
             pool.join()
 
 
