@@ -22,6 +22,8 @@ def one_by_one(iterator):
 class Pool:
     """A pool of multiprocessing's shape. What submit returns has get(timeout)."""
 
+    map_cancels = False  # whether an item's exception ends a map for the others
+
     def __init__(self, module, workers):
         self.pool = module.Pool(workers)
 
@@ -56,6 +58,8 @@ class Future:
 class Executor(Pool):
     """An executor of concurrent.futures' shape."""
 
+    map_cancels = True
+
     def __init__(self, module, workers):
         self.pool = module.ProcessPoolExecutor(workers)
 
@@ -81,6 +85,8 @@ class DeadpoolExecutor(Executor):
 
 
 class PebblePool(Pool):
+    """Its map goes on behind an exception."""
+
     def __init__(self, module, workers):
         self.pool = module.ProcessPool(max_workers=workers)
 
@@ -134,6 +140,7 @@ class Package:
 
 PACKAGES = {package.name: package for package in [
     Package("shoal", "shoal", Pool, True),
+    Package("shoal.futures", "shoal.futures", Executor, False),
     Package("multiprocessing", "multiprocessing", Pool, True),
     Package("concurrent.futures", "concurrent.futures", Executor, False),
     Package("billiard", "billiard", Pool, True),

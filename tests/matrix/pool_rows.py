@@ -19,6 +19,8 @@ ERRORS = (Exception, SystemExit)  # of a task: some packages hand on its sys.exi
 def collect(pool, call, function, items):
     """Run a task for all items: {index: value}, and how many errors there were."""
     if call == "map":
+        if pool.map_cancels:
+            raise Unavailable("an item's exception ends the map")
         try:
             return dict(enumerate(pool.map(function, items))), 0
         except ERRORS:
@@ -26,16 +28,15 @@ def collect(pool, call, function, items):
     if call == "imap":
         pairs = list(enumerate(pool.imap(function, items)))
         return {i: value for i, (value, error) in pairs if not error}, sum(1 for _, (_, error) in pairs if error)
-    values, errors, handles = {}, 0, []
-    for item in items:
+    values, errors, handles = {}, 0, {}
+    for i, item in enumerate(items):
         try:
-            handles.append(pool.submit(function, item))
-        except Exception:
-            handles.append(None)
-    for i, handle in enumerate(handles):
+            handles[i] = pool.submit(function, item)
+        except ERRORS:
+            errors += 1
+    for i, handle in handles.items():
         try:
-            values[i] = handle.get(None) if handle else None
-            errors += handle is None
+            values[i] = handle.get(None)
         except ERRORS:
             errors += 1
     return values, errors
@@ -71,7 +72,10 @@ def survive(stage, package, call, function, items=ITEMS):
     descriptors = stage.descriptors()
     values, errors = collect(pool, call, function, items)
     wrong = [i for i, value in values.items() if value != i * i]
-    lost = errors if call != "map" else errors and max(1, len(items) - len(stage.done()))
+    lost = errors
+    if call == "map" and errors:  # the call says no more: the others are those that were run, if only a moment later
+        stage.until(lambda: len(stage.done()) >= len(items) - 1, 1)
+        lost = max(1, len(items) - len(stage.done()))
     outcome = "wrong" if wrong else "%d lost" % lost
     outcome += lives(stage, pool)
     gc.collect()
