@@ -183,7 +183,7 @@ void sh_crew_ring(shoal_pool *pool)
 
 static void close_hands(struct sh_crew *crew)
 {
-    for (uint32_t i = 0; i < crew->shared->workers; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         if (crew->hand[i].pidfd >= 0)
             sh_process_close(crew->hand[i].pidfd);
         crew->hand[i].pidfd = -1;
@@ -217,7 +217,7 @@ void sh_crew_reap(shoal_pool *pool)
     if (crew->binding.fork || pthread_mutex_trylock(&crew->mutex) != 0)
         return;
     int has_ended = sh_load_acquire(&shared->ended) != 0;
-    for (uint32_t i = 0; i < shared->workers; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         struct sh_hand *hand = &crew->hand[i];
         struct sh_worker *place = &shared->worker[i];
         int is_buried =
@@ -238,7 +238,8 @@ static struct sh_crew *make_crew(struct sh_pool_shared *shared)
         return NULL;
     crew->shared = shared;
     crew->set = crew->keeper_pidfd = crew->bell = -1;
-    for (uint32_t i = 0; i < shared->workers; i++)
+    crew->workers = shared->workers;
+    for (uint32_t i = 0; i < crew->workers; i++)
         crew->hand[i].pidfd = -1;
     pthread_mutex_init(&crew->mutex, NULL);
     sh_process_get_name(crew->name);
@@ -250,7 +251,7 @@ static void abandon(struct sh_crew *crew)
 {
     struct sh_process_end end;
 
-    for (uint32_t i = 0; i < crew->shared->workers; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         struct sh_hand *hand = &crew->hand[i];
         if (hand->pidfd < 0)
             continue;

@@ -24,6 +24,7 @@ struct sh_crew {
     pthread_mutex_t mutex;
     shoal_pool *pool;
     struct sh_pool_shared *shared;
+    uint32_t workers;          /* the pool's, which cannot be read any more where main has died and was buried */
     struct sh_binding binding; /* all NULL: the core's own way */
     int bell;                  /* main rings it where the keeper is to look at the pool's phase */
     int set;                   /* keeper: what it waits for; -1 in main */

@@ -126,7 +126,7 @@ static void adopt(struct sh_crew *crew, uint32_t index)
 
 static void take_over(struct sh_crew *crew)
 {
-    for (uint32_t i = 0; i < crew->shared->workers; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         struct sh_worker *place = &crew->shared->worker[i];
         struct sh_hand *hand = &crew->hand[i];
         if (sh_load_acquire(&place->state) == SH_WORKER_NONE)
@@ -145,14 +145,14 @@ static uint32_t count_held(const struct sh_crew *crew)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < crew->shared->workers; i++)
+    for (uint32_t i = 0; i < crew->workers; i++)
         count += crew->hand[i].pidfd >= 0;
     return count;
 }
 
 static void kill_all(struct sh_crew *crew)
 {
-    for (uint32_t i = 0; i < crew->shared->workers; i++)
+    for (uint32_t i = 0; i < crew->workers; i++)
         if (crew->hand[i].pidfd >= 0)
             sh_process_signal(crew->hand[i].pidfd, SIGKILL);
 }
@@ -178,7 +178,7 @@ static int start_missing(struct sh_crew *crew)
 {
     int is_complete = 1;
 
-    for (uint32_t i = 0; i < crew->shared->workers && needs_workers(crew->shared); i++) {
+    for (uint32_t i = 0; i < crew->workers && needs_workers(crew->shared); i++) {
         struct sh_hand *hand = &crew->hand[i];
         if (hand->pidfd >= 0)
             continue;
@@ -229,7 +229,7 @@ static void run(struct sh_crew *crew)
         int r = sh_crowd_wait(crew->set, deadline, &number);
         if (r == 0 && number == BELL)
             sh_bell_silence(sh_identity_pid(), crew->bell);
-        else if (r == 0 && number < crew->shared->workers)
+        else if (r == 0 && number < crew->workers)
             attend_death(crew, number);
         if (r == 0 && number != BELL && start_missing(crew))
             sh_reclaim_dead();

@@ -40,7 +40,7 @@ void sh_launch_close_inherited(struct sh_crew *crew)
 {
     if (crew->set >= 0) /* the starter is the keeper, and this process is called as it is */
         sh_process_set_name(crew->name);
-    for (uint32_t i = 0; i < crew->shared->workers; i++) {
+    for (uint32_t i = 0; i < crew->workers; i++) {
         sh_process_close(crew->hand[i].pidfd);
         crew->hand[i].pidfd = -1;
     }

@@ -53,6 +53,7 @@ static unsigned see_unfinished(shoal_pool *pool)
 unsigned sh_wait_collect(shoal_pool *pool)
 {
     struct sh_pool_shared *shared = pool->shared;
+    int has_ended = sh_load_acquire(&shared->ended) != 0; /* if so, nothing comes into the list behind the next look */
     uint32_t newest_first = sh_load_relaxed(&shared->finished) ? sh_turn_collect(shared) : 0;
     uint32_t oldest_first = 0;
     unsigned count = 0;
@@ -70,7 +71,7 @@ unsigned sh_wait_collect(shoal_pool *pool)
         see(pool, future);
         count++;
     }
-    if (sh_unlikely(sh_load_acquire(&shared->ended) && sh_load_relaxed(&pool->listed)))
+    if (sh_unlikely(has_ended && sh_load_relaxed(&pool->listed)))
         count += see_unfinished(pool);
     return count;
 }
