@@ -1,5 +1,5 @@
-"""soak.py - a family of Python processes that do random things with shoal's objects, while a controller kills, stops and
-continues them at random; and a ledger of what has to have come of it.
+"""soak.py - a family of Python processes that do random things with shoal's objects, while a controller kills, stops
+and continues them at random; and a ledger of what has to have come of it.
 
 usage: soak.py [SECONDS]          SOAK_SEED repeats the controller's choices
 
@@ -27,7 +27,8 @@ MOST = 1 << 16
 ROUND = 5.0  # seconds
 STUCK = 30.0  # seconds that one operation may take
 TRIED, REFUSED, PUT = 1, 2, 3  # PUT + number of the queue
-OPERATIONS = ["put", "get", "lock", "recursive lock", "condition", "event", "barrier", "pipe", "value", "pool", "process"]
+OPERATIONS = ["put", "get", "lock", "recursive lock", "condition", "event", "barrier", "pipe", "value", "pool",
+              "process"]
 WEIGHTS = [30, 34, 12, 6, 5, 5, 3, 3, 6, 1, 1]
 
 
