@@ -90,9 +90,26 @@ static uint64_t direct_minimum(uint64_t reserve)
     return most <= SH_GRANULE ? SH_GRANULE : UINT64_C(1) << sh_log2(most);
 }
 
-static int fill_head(struct sh_arena_shared *shared, uint64_t reserve, uint64_t limit)
+/* Where all lies in an arena of this reserve. */
+static struct sh_arena lay_out(void *base, int fd, uint64_t reserve)
 {
     uint64_t map_size = reserve / SH_GRANULE * sizeof(uint64_t);
+    uint64_t heap_offset = sh_round_up(head_size() + map_size, (uint64_t)SH_GRANULE);
+
+    return (struct sh_arena){
+        .base = base,
+        .shared = base,
+        .reserve = reserve,
+        .map_offset = head_size(),
+        .heap_offset = heap_offset,
+        .direct_minimum = direct_minimum(reserve),
+        .granules = (reserve - heap_offset) / SH_GRANULE,
+        .fd = fd,
+    };
+}
+
+static int fill_head(struct sh_arena_shared *shared, uint64_t reserve, uint64_t limit)
+{
     int r = sh_identity_namespace(&shared->pid_namespace);
 
     if (r < 0)
@@ -102,9 +119,6 @@ static int fill_head(struct sh_arena_shared *shared, uint64_t reserve, uint64_t 
     shared->family = sh_identity_random();
     shared->reserve = reserve;
     shared->limit = limit;
-    shared->map_offset = head_size();
-    shared->heap_offset = sh_round_up(shared->map_offset + map_size, (uint64_t)SH_GRANULE);
-    shared->direct_minimum = direct_minimum(reserve);
     shared->committed = head_size();
     shared->magic = SH_ARENA_MAGIC;
     return sh_mutex_init(&shared->reclaim);
@@ -126,7 +140,7 @@ static int make(uint64_t reserve, uint64_t limit)
         sh_memory_close(fd);
         return r;
     }
-    sh_arena = (struct sh_arena){.base = base, .shared = base, .fd = fd};
+    sh_arena = lay_out(base, fd, reserve);
     return 0;
 }
 
@@ -196,7 +210,7 @@ int sh_arena_join(int fd)
 
     if (r < 0)
         return r;
-    if (size < MINIMUM)
+    if (size < MINIMUM || size % SH_GRANULE)
         return -EINVAL;
     pthread_once(&fork_once, follow_forks);
     pthread_mutex_lock(&mutex);
@@ -206,7 +220,7 @@ int sh_arena_join(int fd)
         if (r < 0)
             sh_memory_unmap(base, size);
         else
-            sh_arena = (struct sh_arena){.base = base, .shared = base, .fd = fd};
+            sh_arena = lay_out(base, fd, size);
     }
     pthread_mutex_unlock(&mutex);
     return r;
@@ -265,7 +279,7 @@ int sh_arena_check(void)
     struct sh_arena_shared *shared = sh_arena.shared;
 
     SH_HOLDS(shared->magic == SH_ARENA_MAGIC);
-    SH_HOLDS(shared->heap_offset % SH_GRANULE == 0);
+    SH_HOLDS(shared->reserve == sh_arena.reserve);
     SH_HOLDS(sh_load_relaxed(&shared->member_top) <= SH_MEMBERS_MAX);
     SH_HOLDS(sh_load_relaxed(&shared->committed) <= shared->limit);
     int r = sh_block_check();

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define SH_ARENA_MAGIC 0x616c616f68730000u /* "\0\0shoala" */
-#define SH_ARENA_LAYOUT 1                  /* counts up with every change of what lies in the arena */
+#define SH_ARENA_LAYOUT 2                  /* counts up with every change of what lies in the arena */
 #define SH_GRANULE 65536u
 #define SH_CLASS_COUNT 64
 
@@ -38,9 +38,6 @@ struct sh_arena_shared {
     uint64_t reserve;
     uint64_t limit;
     uint64_t pid_namespace; /* thread ids mean something only within one */
-    uint64_t map_offset;
-    uint64_t heap_offset;
-    uint64_t direct_minimum; /* blocks of more bytes than this have a span of their own */
 
     _Alignas(SH_CACHE_LINE) struct sh_word word;
     _Atomic uint64_t top;                   /* first granule, from the heap's begin, that no span has */
@@ -62,10 +59,16 @@ struct sh_arena_shared {
     _Alignas(SH_CACHE_LINE) struct sh_member members[SH_MEMBERS_MAX];
 };
 
-/* This process's view of its family's arena. Written once when it is made or mapped; fork copies it. */
+/* This process's view of its family's arena. Written once when it is made or mapped; fork copies it. What follows from
+ * the reserve is not asked of shared memory, so that whoever writes over that leads nobody out of the mapping. */
 struct sh_arena {
     char *base; /* NULL: no family yet */
     struct sh_arena_shared *shared;
+    uint64_t reserve;
+    uint64_t map_offset;
+    uint64_t heap_offset;
+    uint64_t direct_minimum; /* blocks of more bytes than this have a span of their own */
+    uint64_t granules;       /* of the heap */
     int fd;
 };
 
@@ -102,8 +105,8 @@ static inline uint64_t sh_offset(const void *address)
 /* Whether size bytes at offset lie inside the reserve, behind the head. */
 static inline int sh_arena_contains(uint64_t offset, uint64_t size)
 {
-    uint64_t reserve = sh_arena.shared->reserve;
-    return offset >= sh_arena.shared->heap_offset && offset <= reserve && size <= reserve - offset;
+    uint64_t reserve = sh_arena.reserve;
+    return offset >= sh_arena.heap_offset && offset <= reserve && size <= reserve - offset;
 }
 
 /* Count bytes that are about to be reserved, -ENOMEM beyond the limit; and bytes that were given back. Called with

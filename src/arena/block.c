@@ -21,7 +21,8 @@ struct cache {
         uint64_t offsets[CACHED_BLOCKS];
     } kept[CACHED_CLASSES];
     struct {
-        uint64_t slab;
+        struct sh_slab *slab; /* one that stays: those whose blocks come and go with them are of no class */
+        uint64_t bytes;       /* of its span */
         uint32_t index;
     } found[SH_CLASS_COUNT];
 };
@@ -98,11 +99,15 @@ static int claim(struct sh_slab *slab, uint32_t index)
 /* Take any free block of the slab, looking from index start on. -ENOENT where there is none. */
 static int claim_any(struct sh_slab *slab, uint32_t start, uint32_t *ret_index)
 {
+    uint32_t blocks = slab->blocks;
+
+    if (start >= blocks)
+        start = 0;
     for (uint32_t pass = 0; pass < 2; pass++) {
         if (pass)
             sh_store_ordered(&slab->maybe_free, 0); /* then look once more: a block may have come between */
-        for (uint32_t n = 0; n < slab->blocks; n++) {
-            uint32_t index = start + n < slab->blocks ? start + n : start + n - slab->blocks;
+        for (uint32_t n = 0; n < blocks; n++) {
+            uint32_t index = start + n < blocks ? start + n : start + n - blocks;
             if (claim(slab, index)) {
                 if (pass)
                     sh_store_relaxed(&slab->maybe_free, 1);
@@ -114,30 +119,45 @@ static int claim_any(struct sh_slab *slab, uint32_t start, uint32_t *ret_index)
     return -ENOENT;
 }
 
+/* Take a block of the slab where the last one was found. */
+static int claim_where_found(uint32_t class, struct cache *cache, struct sh_block *ret_block)
+{
+    struct sh_slab *slab = cache ? cache->found[class].slab : NULL;
+
+    if (!slab || !sh_load_relaxed(&slab->maybe_free) || !sh_slab_fits(slab, cache->found[class].bytes))
+        return -ENOENT;
+    uint32_t start = slab->blocks > LOW_FIRST ? cache->found[class].index : 0;
+    int r = claim_any(slab, start, &ret_block->index);
+    if (r < 0)
+        return r;
+    ret_block->slab = slab;
+    cache->found[class].index = ret_block->index + 1 < slab->blocks ? ret_block->index + 1 : 0;
+    return 0;
+}
+
+static void note_found(struct cache *cache, uint32_t class, const struct sh_block *block)
+{
+    struct sh_span span;
+
+    if (!cache || sh_span_lookup(sh_offset(block->slab), &span) < 0)
+        return;
+    cache->found[class].slab = block->slab;
+    cache->found[class].bytes = span.length * SH_GRANULE;
+    cache->found[class].index = block->index + 1 < block->slab->blocks ? block->index + 1 : 0;
+}
+
 /* Find and take a block of a class, in the slab of the last find, then in the others, then in a new one. */
 static int claim_of_class(uint32_t class, struct cache *cache, struct sh_block *ret_block)
 {
-    uint64_t hint = cache ? cache->found[class].slab : 0;
-    uint64_t newest = sh_load_acquire(&sh_arena.shared->slabs[class]);
-    uint64_t at = hint ? hint : newest;
-
-    for (int round = 0; round < 2; round++) {
-        for (; at; at = ((struct sh_slab *)sh_at(at))->next) {
-            struct sh_slab *slab = sh_at(at);
-            uint32_t start = at == hint && slab->blocks > LOW_FIRST ? cache->found[class].index : 0;
-            if (sh_load_relaxed(&slab->maybe_free) && claim_any(slab, start, &ret_block->index) == 0) {
-                ret_block->slab = slab;
-                if (cache) {
-                    cache->found[class].slab = at;
-                    cache->found[class].index = ret_block->index + 1 < slab->blocks ? ret_block->index + 1 : 0;
-                }
-                return 0;
-            }
+    if (claim_where_found(class, cache, ret_block) == 0)
+        return 0;
+    struct sh_slab *slab = sh_slab_at(sh_load_acquire(&sh_arena.shared->slabs[class]), class);
+    for (; slab; slab = sh_slab_older(slab)) {
+        if (sh_load_relaxed(&slab->maybe_free) && claim_any(slab, 0, &ret_block->index) == 0) {
+            ret_block->slab = slab;
+            note_found(cache, class, ret_block);
+            return 0;
         }
-        if (!hint)
-            break;
-        at = newest; /* the slabs newer than the hint's, and once more the older ones */
-        hint = 0;
     }
     return sh_slab_add(class, ret_block);
 }
@@ -231,11 +251,11 @@ int sh_block_find(uint64_t offset, struct sh_block *ret_block)
 {
     struct sh_span span;
 
-    if (sh_span_lookup(offset, &span) < 0 || span.kind != SH_SPAN_SLAB)
+    struct sh_slab *slab = sh_span_lookup(offset, &span) < 0 ? NULL : sh_slab_of(&span);
+    if (!slab)
         return -EINVAL;
-    struct sh_slab *slab = sh_at(sh_span_offset(span.head));
     uint64_t inside = offset - sh_offset(slab);
-    if (inside < slab->first || slab->block_size == 0)
+    if (inside < slab->first)
         return -EINVAL;
     uint64_t distance = inside - slab->first;
     uint64_t index;
@@ -270,9 +290,9 @@ int sh_block_walk(sh_block_visitor *visit, void *context)
     struct sh_span span;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
-        if (span.kind != SH_SPAN_SLAB)
+        struct sh_slab *slab = sh_slab_of(&span);
+        if (!slab)
             continue;
-        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
         for (uint32_t index = 0; index < slab->blocks; index++) {
             uint32_t owner = sh_load_acquire(&slab->owners[index]);
             if (owner == SH_OWNER_FREE)
@@ -291,9 +311,9 @@ uint64_t sh_block_reclaim(uint32_t tag)
     uint64_t count = 0;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
-        if (span.kind != SH_SPAN_SLAB)
+        struct sh_slab *slab = sh_slab_of(&span);
+        if (!slab)
             continue;
-        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
         for (uint32_t index = 0; index < slab->blocks; index++) {
             if (sh_load_acquire(&slab->owners[index]) != tag)
                 continue;

@@ -70,6 +70,12 @@ void sh_block_flush(void);
 /* The block that begins at this offset, wherever the offset comes from: -EINVAL where none does. */
 int sh_block_find(uint64_t offset, struct sh_block *ret_block);
 
+/* The word of a block that was found, with its owner. */
+static inline _Atomic uint32_t *sh_block_owner_word(const struct sh_block *block)
+{
+    return &block->slab->owners[block->index];
+}
+
 /* Whose the block is that begins here; SH_OWNER_FREE where none does. */
 uint32_t sh_block_owner(uint64_t offset);
 

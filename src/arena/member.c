@@ -236,9 +236,15 @@ _Atomic uint32_t *sh_member_life(uint32_t tag)
     return slot ? sh_mutex_word(&slot->life) : NULL;
 }
 
+uint32_t sh_member_top(void)
+{
+    uint32_t top = sh_load_acquire(&sh_arena.shared->member_top);
+    return sh_min(top, (uint32_t)SH_MEMBERS_MAX);
+}
+
 uint32_t sh_member_count(void)
 {
-    uint32_t top = sh_load_relaxed(&sh_arena.shared->member_top);
+    uint32_t top = sh_member_top();
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < top; i++)

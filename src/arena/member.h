@@ -110,6 +110,9 @@ int sh_member_watch(uint32_t tag, _Atomic uint32_t **ret_word, uint32_t *ret_val
 /* That word alone; NULL for what is no tag. */
 _Atomic uint32_t *sh_member_life(uint32_t tag);
 
+/* Slots at and above this were never used. */
+uint32_t sh_member_top(void);
+
 /* How many are attached. */
 uint32_t sh_member_count(void);
 

@@ -90,6 +90,14 @@ void sh_object_ref(const struct sh_object *object, shoal_ref *ret_ref)
     };
 }
 
+/* The kind of an object; NULL where it is none, or its block too small for one. */
+static const struct sh_object_kind *kind_of(const struct sh_object *object)
+{
+    const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
+
+    return kind && sh_block_capacity(sh_offset(object)) >= kind->size ? kind : NULL;
+}
+
 /* Whether a living object begins at the offset. It stays one while the arena's word is held, or this process is
  * attached to it. */
 static int is_live(uint64_t offset)
@@ -117,7 +125,7 @@ int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
 
     sh_handles_lock();
     sh_block_lock_arena();
-    int alive = sh_object_is(sh_at(ref->offset), kind, ref->generation);
+    int alive = sh_object_is(sh_at(ref->offset), kind, ref->generation) && kind_of(sh_at(ref->offset));
     if (alive)
         set_attached(sh_at(ref->offset), own_slot());
     sh_word_unlock(&sh_arena.shared->word);
@@ -131,7 +139,7 @@ int sh_object_attach(const shoal_ref *ref, enum sh_kind kind, void **ret_body)
 
 static void destroy(struct sh_object *object)
 {
-    const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
+    const struct sh_object_kind *kind = kind_of(object);
 
     if (kind && kind->destroy)
         kind->destroy(object);
@@ -225,21 +233,24 @@ void sh_object_inherit(uint32_t tag)
     sh_handles_unlock();
 }
 
-static void attach_all_named(const void *bytes, size_t size, uint32_t slot);
+/* Objects whose bodies name others: what a body names in its turn is no such object. */
+#define MOST_DEPTH 2
+
+static void attach_all_named(const void *bytes, size_t size, uint32_t slot, int depth);
 
 /* Attach a slot to the object that a ref names, and to those that the object's own body names. */
-static void attach_named(const shoal_ref *ref, uint32_t slot)
+static void attach_named(const shoal_ref *ref, uint32_t slot, int depth)
 {
-    struct sh_object *object = sh_at(ref->offset);
-
-    if (!sh_arena_contains(ref->offset, 1) || !sh_object_is(object, ref->kind, ref->generation))
+    if (!sh_arena_contains(ref->offset, 1) || !sh_object_is(sh_at(ref->offset), ref->kind, ref->generation))
         return;
+    struct sh_object *object = sh_at(ref->offset);
+    const struct sh_object_kind *kind = kind_of(object);
     set_attached(object, slot);
-    if (sh_object_kinds[ref->kind] && sh_object_kinds[ref->kind]->names_others)
-        attach_all_named(object + 1, sh_block_capacity(ref->offset) - sizeof *object, slot);
+    if (kind && kind->names_others && depth < MOST_DEPTH)
+        attach_all_named(object + 1, kind->size - sizeof *object, slot, depth + 1);
 }
 
-static void attach_all_named(const void *bytes, size_t size, uint32_t slot)
+static void attach_all_named(const void *bytes, size_t size, uint32_t slot, int depth)
 {
     const char *at = bytes, *end = at + size;
     uint64_t family = sh_arena.shared->family;
@@ -250,7 +261,7 @@ static void attach_all_named(const void *bytes, size_t size, uint32_t slot)
             return;
         shoal_ref ref;
         memcpy(&ref, at, sizeof ref);
-        attach_named(&ref, slot);
+        attach_named(&ref, slot, depth);
         at++;
     }
 }
@@ -258,7 +269,7 @@ static void attach_all_named(const void *bytes, size_t size, uint32_t slot)
 void sh_object_inherit_named(uint32_t tag, const void *bytes, size_t size)
 {
     sh_block_lock_arena();
-    attach_all_named(bytes, size, sh_member_slot(tag));
+    attach_all_named(bytes, size, sh_member_slot(tag), 1);
     sh_word_unlock(&sh_arena.shared->word);
 }
 
@@ -298,7 +309,7 @@ static int bury_in(struct sh_object *object, void *context)
     uint32_t tag = *(uint32_t *)context;
 
     if (begin_burial(object)) {
-        const struct sh_object_kind *kind = object->kind < SH_KIND_COUNT ? sh_object_kinds[object->kind] : NULL;
+        const struct sh_object_kind *kind = kind_of(object);
         if (kind && kind->bury)
             kind->bury(object, tag);
         clear_attached(object, sh_member_slot(tag));
@@ -323,8 +334,9 @@ static int check_object(struct sh_object *object, void *context)
     SH_HOLDS(object->kind > SH_KIND_NONE && object->kind < SH_KIND_COUNT);
     SH_HOLDS(object->generation != 0);
     SH_HOLDS(state_of(object) == SH_OBJECT_LIVE || state_of(object) == SH_OBJECT_DYING);
-    const struct sh_object_kind *kind = sh_object_kinds[object->kind];
-    return kind && kind->check && state_of(object) == SH_OBJECT_LIVE ? kind->check(object) : 0;
+    const struct sh_object_kind *kind = kind_of(object);
+    SH_HOLDS(kind != NULL);
+    return kind->check && state_of(object) == SH_OBJECT_LIVE ? kind->check(object) : 0;
 }
 
 int sh_object_check(void)

@@ -55,6 +55,7 @@ struct sh_object {
 /* What the arena asks of a kind of object. Any may be NULL. */
 struct sh_object_kind {
     const char *name;
+    uint64_t size; /* bytes of the smallest body */
     /* Its body names other objects by refs, which live as long as it is used: never in a circle. */
     int names_others;
     /* Free all parts (not the body). May be called again where an earlier caller died in it. */

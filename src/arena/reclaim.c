@@ -11,9 +11,10 @@ static int needs_burial(struct sh_member *slot)
 {
     uint32_t state = sh_load_acquire(&slot->state);
 
-    if (state == SH_MEMBER_FREE)
+    uint32_t tag = sh_load_acquire(&slot->tag);
+    if (state == SH_MEMBER_FREE || &sh_arena.shared->members[sh_member_slot(tag)] != slot) /* damaged: left alone */
         return 0;
-    return state == SH_MEMBER_DEAD || sh_member_is_dead(sh_load_acquire(&slot->tag));
+    return state == SH_MEMBER_DEAD || sh_member_is_dead(tag);
 }
 
 /* Where the slot was still to be taken by a child of the dead, the child may have just begun to live: then it stays. */
@@ -45,7 +46,7 @@ static void bury(struct sh_member *slot)
 
 static int bury_all(void)
 {
-    uint32_t top = sh_load_acquire(&sh_arena.shared->member_top);
+    uint32_t top = sh_member_top();
     int count = 0;
 
     for (uint32_t i = 0; i < top; i++) {
@@ -60,7 +61,7 @@ static int bury_all(void)
 
 static int is_anyone_dead(void)
 {
-    uint32_t top = sh_load_acquire(&sh_arena.shared->member_top);
+    uint32_t top = sh_member_top();
 
     for (uint32_t i = 0; i < top; i++)
         if (needs_burial(&sh_arena.shared->members[i]))

@@ -32,7 +32,7 @@ uint32_t sh_block_class_of(uint64_t size)
 {
     if (size <= SMALL_CLASSES * SMALL_STEP)
         return size == 0 ? 0 : (uint32_t)((size - 1) / SMALL_STEP);
-    if (size > sh_arena.shared->direct_minimum)
+    if (size > sh_arena.direct_minimum)
         return SH_CLASS_DIRECT;
     unsigned power = sh_log2(size - 1); /* 2^power < size <= 2^(power + 1) */
     return SMALL_CLASSES + (power - 10) * 4 + (uint32_t)((size - 1 - (UINT64_C(1) << power)) >> (power - 2));
@@ -54,6 +54,21 @@ void sh_block_lock_arena(void)
         sh_block_recover();
 }
 
+struct sh_slab *sh_slab_at(uint64_t offset, uint32_t class)
+{
+    struct sh_span span;
+    struct sh_slab *slab = offset && sh_span_lookup(offset, &span) == 0 ? sh_slab_of(&span) : NULL;
+
+    return slab && sh_offset(slab) == offset && slab->class == class ? slab : NULL;
+}
+
+struct sh_slab *sh_slab_older(const struct sh_slab *slab)
+{
+    struct sh_slab *older = sh_slab_at(slab->next, slab->class);
+
+    return older && older->ordinal < slab->ordinal ? older : NULL;
+}
+
 static uint64_t first_block(uint32_t blocks, uint64_t block_size, int paged)
 {
     uint64_t header = sizeof(struct sh_slab) + blocks * sizeof(uint32_t) + (paged ? blocks : 0);
@@ -70,8 +85,7 @@ static uint64_t lay_out(struct sh_slab *slab)
     if (slab->paged) {
         slab->blocks = SLAB_BLOCKS;
     } else {
-        uint64_t most =
-            sh_max(sh_min((uint64_t)SLAB_GRANULES, sh_arena.shared->reserve / SH_GRANULE / 64), UINT64_C(1));
+        uint64_t most = sh_max(sh_min((uint64_t)SLAB_GRANULES, sh_arena.reserve / SH_GRANULE / 64), UINT64_C(1));
         uint64_t bytes = sh_min(UINT64_C(1) << sh_min(slab->ordinal / 2, 10u), most) * SH_GRANULE;
         bytes = sh_max(bytes, sh_round_up(size * SLAB_BLOCKS, (uint64_t)SH_GRANULE));
         slab->blocks = (uint32_t)((bytes - sizeof *slab - 64) / (size + sizeof(uint32_t)));
@@ -123,12 +137,12 @@ int sh_slab_add(uint32_t class, struct sh_block *ret_block)
 
     for (int attempt = 0;; attempt++) {
         sh_block_lock_arena();
-        uint64_t newest = sh_load_relaxed(&shared->slabs[class]);
+        struct sh_slab *newest = sh_slab_at(sh_load_relaxed(&shared->slabs[class]), class);
         struct sh_slab plan = {
-            .next = newest,
+            .next = newest ? sh_offset(newest) : 0,
             .block_size = sh_block_class_size(class),
             .class = class,
-            .ordinal = newest ? ((struct sh_slab *)sh_at(newest))->ordinal + 1 : 0,
+            .ordinal = newest ? newest->ordinal + 1 : 0,
         };
         uint64_t length = lay_out(&plan);
         r = publish(&plan, length, &slab);
@@ -152,9 +166,9 @@ static struct sh_slab *find_warm(uint64_t size)
     struct sh_span span;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
-        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
-        if (span.kind != SH_SPAN_SLAB || slab->class != SH_CLASS_DIRECT || slab->block_size < size ||
-            slab->block_size / 2 > size || sh_load_relaxed(&slab->owners[0]) != SH_OWNER_FREE)
+        struct sh_slab *slab = sh_slab_of(&span);
+        if (!slab || slab->class != SH_CLASS_DIRECT || slab->block_size < size || slab->block_size / 2 > size ||
+            sh_load_relaxed(&slab->owners[0]) != SH_OWNER_FREE)
             continue;
         if (!best || slab->block_size < best->block_size)
             best = slab;
@@ -173,7 +187,7 @@ static int take_direct(uint64_t size, struct sh_block *ret_block)
     }
     struct sh_slab plan = {.class = SH_CLASS_DIRECT, .blocks = 1, .paged = 1};
     plan.first = first_block(1, size, 1);
-    if (size > sh_arena.shared->reserve)
+    if (size > sh_arena.reserve)
         return -ENOMEM;
     uint64_t bytes = sh_round_up(plan.first + size, (uint64_t)SH_GRANULE);
     plan.block_size = bytes - plan.first;
@@ -228,7 +242,7 @@ static void drop_direct(struct sh_slab *slab)
         cool(&block);
     uint64_t first = slab->first;
     sh_block_lock_arena();
-    sh_span_release((sh_offset(slab) - sh_arena.shared->heap_offset) / SH_GRANULE);
+    sh_span_release((sh_offset(slab) - sh_arena.heap_offset) / SH_GRANULE);
     SH_CRASH_POINT(direct_released);
     sh_arena_refund(first);
     sh_arena_release(sh_offset(slab), first);
@@ -347,8 +361,8 @@ static uint64_t release_warm(void)
     uint64_t bytes = 0;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
-        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
-        if (span.kind != SH_SPAN_SLAB || !slab->paged || !is_page_aligned(slab))
+        struct sh_slab *slab = sh_slab_of(&span);
+        if (!slab || !slab->paged || !is_page_aligned(slab))
             continue;
         for (uint32_t index = 0; index < slab->blocks; index++) {
             uint32_t owner = SH_OWNER_FREE;
@@ -372,11 +386,12 @@ static uint64_t release_warm(void)
 static void relink(struct sh_slab *slab)
 {
     _Atomic uint64_t *newest = &sh_arena.shared->slabs[slab->class];
+    struct sh_slab *at = sh_slab_at(sh_load_relaxed(newest), slab->class);
 
-    for (uint64_t at = sh_load_relaxed(newest); at; at = ((struct sh_slab *)sh_at(at))->next)
-        if (sh_at(at) == (void *)slab)
-            return;
-    sh_store_release(newest, sh_offset(slab));
+    while (at && at != slab)
+        at = sh_slab_older(at);
+    if (!at)
+        sh_store_release(newest, sh_offset(slab));
 }
 
 /* Bytes that a slab has charged: all of it, or its header and what committed[] says. */
@@ -394,12 +409,14 @@ static uint64_t charged(const struct sh_slab *slab, const struct sh_span *span)
 
 uint64_t sh_slab_all_charged(void)
 {
-    uint64_t total = sh_arena.shared->map_offset + sh_load_relaxed(&sh_arena.shared->map_committed);
+    uint64_t total = sh_arena.map_offset + sh_load_relaxed(&sh_arena.shared->map_committed);
     struct sh_span span;
 
-    for (uint64_t head = 0; sh_span_at(head, &span); head += span.length)
-        if (span.kind == SH_SPAN_SLAB)
-            total += charged(sh_at(sh_span_offset(span.head)), &span);
+    for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
+        const struct sh_slab *slab = sh_slab_of(&span);
+        if (slab)
+            total += charged(slab, &span);
+    }
     return total;
 }
 
@@ -408,8 +425,8 @@ void sh_block_recover(void)
     struct sh_span span;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
-        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
-        if (span.kind == SH_SPAN_SLAB && slab->class < SH_CLASS_COUNT)
+        struct sh_slab *slab = sh_slab_of(&span);
+        if (slab && slab->class < SH_CLASS_COUNT)
             relink(slab);
     }
     sh_store_step(&sh_arena.shared->committed, sh_slab_all_charged());
@@ -421,8 +438,8 @@ void sh_slab_recount_warm(void)
     int64_t warm = 0;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {
-        struct sh_slab *slab = sh_at(sh_span_offset(span.head));
-        if (span.kind != SH_SPAN_SLAB || !slab->paged)
+        struct sh_slab *slab = sh_slab_of(&span);
+        if (!slab || !slab->paged)
             continue;
         for (uint32_t i = 0; i < slab->blocks; i++)
             if (sh_load_acquire(&slab->owners[i]) == SH_OWNER_FREE && sh_slab_is_committed(slab, i))

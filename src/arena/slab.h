@@ -5,6 +5,32 @@
 #include "arena/block.h"
 #include "arena/span.h"
 
+/* Whether a slab's header, which a process that went wrong may have written over, leads nobody out of its span. */
+static inline int sh_slab_fits(const struct sh_slab *slab, uint64_t bytes)
+{
+    uint64_t blocks = slab->blocks, size = slab->block_size, first = slab->first;
+    uint64_t header = sizeof *slab + blocks * (sizeof(uint32_t) + slab->paged);
+    uint64_t room = bytes - first;
+
+    /* One branch: all of it is in one line. */
+    return sh_likely((slab->paged <= 1) & (header <= first) & (first <= bytes) & (size - 1 < room) &
+                     (blocks * size <= room) & ((first | size) % SH_CACHE_LINE == 0));
+}
+
+/* The slab of a span; NULL where it is none. */
+static inline struct sh_slab *sh_slab_of(const struct sh_span *span)
+{
+    struct sh_slab *slab = sh_at(sh_span_offset(span->head));
+
+    return span->kind == SH_SPAN_SLAB && sh_slab_fits(slab, span->length * SH_GRANULE) ? slab : NULL;
+}
+
+/* The slab of this class at an offset that a list names; NULL where none is there. */
+struct sh_slab *sh_slab_at(uint64_t offset, uint32_t class);
+
+/* The next older slab of its class; NULL behind the last. */
+struct sh_slab *sh_slab_older(const struct sh_slab *slab);
+
 /* Make one more slab of a class and take its first block. */
 int sh_slab_add(uint32_t class, struct sh_block *ret_block);
 

@@ -11,17 +11,12 @@
 
 static _Atomic uint64_t *entry(uint64_t granule)
 {
-    return (_Atomic uint64_t *)sh_at(sh_arena.shared->map_offset) + granule;
+    return (_Atomic uint64_t *)sh_at(sh_arena.map_offset) + granule;
 }
 
 static uint64_t pack(enum sh_span_kind kind, uint64_t number)
 {
     return (uint64_t)kind << KIND_SHIFT | number;
-}
-
-static uint64_t granules(void)
-{
-    return (sh_arena.shared->reserve - sh_arena.shared->heap_offset) / SH_GRANULE;
 }
 
 /* Have the map's pages reserved up to and with this granule's entry. */
@@ -30,7 +25,7 @@ static int commit_map(uint64_t granule)
     struct sh_arena_shared *shared = sh_arena.shared;
     uint64_t have = sh_load_relaxed(&shared->map_committed);
     uint64_t need = sh_round_up((granule + 1) * sizeof(uint64_t), (uint64_t)MAP_STEP);
-    uint64_t all = shared->heap_offset - shared->map_offset;
+    uint64_t all = sh_arena.heap_offset - sh_arena.map_offset;
 
     need = sh_min(need, all);
     if (need <= have)
@@ -38,7 +33,7 @@ static int commit_map(uint64_t granule)
     int r = sh_arena_charge(need - have);
     if (r < 0)
         return r;
-    r = sh_arena_reserve(shared->map_offset + have, need - have);
+    r = sh_arena_reserve(sh_arena.map_offset + have, need - have);
     if (r < 0)
         sh_arena_refund(need - have);
     else
@@ -48,12 +43,12 @@ static int commit_map(uint64_t granule)
 
 int sh_span_at(uint64_t head, struct sh_span *ret_span)
 {
-    if (head >= sh_load_acquire(&sh_arena.shared->top))
+    if (head >= sh_load_acquire(&sh_arena.shared->top) || head >= sh_arena.granules)
         return 0;
     uint64_t value = sh_load_acquire(entry(head));
     enum sh_span_kind kind = (enum sh_span_kind)(value >> KIND_SHIFT);
     uint64_t length = value & NUMBER_MASK;
-    if ((kind != SH_SPAN_FREE && kind != SH_SPAN_SLAB) || length == 0 || length > granules() - head)
+    if ((kind != SH_SPAN_FREE && kind != SH_SPAN_SLAB) || length == 0 || length > sh_arena.granules - head)
         return 0; /* not a head: the arena's contents are damaged */
     *ret_span = (struct sh_span){.kind = kind, .head = head, .length = length};
     return 1;
@@ -76,7 +71,7 @@ static int grow(uint64_t length, uint64_t *ret_head)
     struct sh_arena_shared *shared = sh_arena.shared;
     uint64_t head = sh_load_relaxed(&shared->top);
 
-    if (length > granules() - head)
+    if (head > sh_arena.granules || length > sh_arena.granules - head)
         return -ENOMEM;
     int r = commit_map(head + length - 1);
     if (r < 0)
@@ -132,7 +127,7 @@ int sh_span_lookup(uint64_t offset, struct sh_span *ret_span)
 {
     if (!sh_arena_contains(offset, 1))
         return -EINVAL;
-    uint64_t granule = (offset - sh_arena.shared->heap_offset) / SH_GRANULE;
+    uint64_t granule = (offset - sh_arena.heap_offset) / SH_GRANULE;
     uint64_t top = sh_load_acquire(&sh_arena.shared->top);
     if (granule >= top)
         return -EINVAL;

@@ -48,7 +48,7 @@ int sh_span_at(uint64_t head, struct sh_span *ret_span);
 
 static inline uint64_t sh_span_offset(uint64_t head)
 {
-    return sh_arena.shared->heap_offset + head * SH_GRANULE;
+    return sh_arena.heap_offset + head * SH_GRANULE;
 }
 
 #endif

@@ -42,11 +42,11 @@ int shoal_arena_stats(struct shoal_arena_stats *ret_stats)
 
 static int check_slab(const struct sh_span *span)
 {
-    struct sh_slab *slab = sh_at(sh_span_offset(span->head));
+    struct sh_slab *slab = sh_slab_of(span);
 
+    SH_HOLDS(slab != NULL);
     SH_HOLDS(slab->blocks > 0);
     SH_HOLDS(slab->class <= SH_CLASS_DIRECT);
-    SH_HOLDS(slab->first + slab->blocks * slab->block_size <= span->length * SH_GRANULE);
     SH_HOLDS(slab->class == SH_CLASS_DIRECT || slab->block_size == sh_block_class_size(slab->class));
     for (uint32_t i = 0; i < slab->blocks; i++) {
         uint32_t owner = sh_load_acquire(&slab->owners[i]);
@@ -73,9 +73,10 @@ int sh_block_check(void)
     SH_HOLDS(sh_word_is_orphan(&sh_arena.shared->word) ||
              sh_slab_all_charged() == sh_load_relaxed(&sh_arena.shared->committed));
     for (uint32_t class = 0; class < SH_CLASS_COUNT; class ++) {
-        uint64_t at = sh_load_acquire(&sh_arena.shared->slabs[class]);
-        for (; at; at = ((struct sh_slab *)sh_at(at))->next)
-            SH_HOLDS(((struct sh_slab *)sh_at(at))->class == class);
+        uint64_t newest = sh_load_acquire(&sh_arena.shared->slabs[class]);
+        SH_HOLDS(newest == 0 || sh_slab_at(newest, class) != NULL);
+        for (const struct sh_slab *slab = sh_slab_at(newest, class); slab; slab = sh_slab_older(slab))
+            SH_HOLDS(slab->next == 0 || sh_slab_older(slab) != NULL);
     }
     return 0;
 }

@@ -34,6 +34,7 @@ static const struct sh_error errors[] = {
     [EACCES] = {"permission denied by the system", "PermissionError"},
     [EFAULT] = {"an address outside of this process's memory", "OSError"},
     [EINTR] = {"interrupted by a signal", "InterruptedError"},
+    [EILSEQ] = {"the family's memory is damaged: a process has written over it", "RuntimeError"},
     [EIO] = {"input or output failed", "OSError"},
     [ECONNRESET] = {"the connection to another process of the library broke", "OSError"},
     [EFBIG] = {"a limit to the size of files is too low for the arena", "OSError"},

@@ -7,21 +7,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* 0 where it is a pipe: else the owner closed it, and the number is another's. */
+static int verify(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    return S_ISFIFO(status.st_mode) ? 0 : -ESRCH;
+}
+
 static int open_in(pid_t owner, int fd)
 {
     char path[64];
-    struct stat status;
 
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)owner, fd);
     int opened = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (opened < 0)
         return -errno;
-    if (fstat(opened, &status) < 0 ||
-        !S_ISFIFO(status.st_mode)) { /* the owner closed it, and the number is another's */
+    int r = verify(opened);
+    if (r < 0)
         close(opened);
-        return -ESRCH;
-    }
-    return opened;
+    return r < 0 ? r : opened;
 }
 
 int sh_bell_open(void)
@@ -44,10 +51,12 @@ void sh_bell_close(int fd)
 /* Do something with the bell: through its own descriptor where it is this process's. */
 static int with_bell(pid_t owner, int fd, ssize_t (*act)(int fd))
 {
-    int opened = owner == getpid() ? fd : open_in(owner, fd);
+    int opened = owner == getpid() ? verify(fd) : open_in(owner, fd);
 
+    if (opened >= 0 && owner == getpid())
+        opened = fd;
     if (opened < 0)
-        return opened == -EMFILE || opened == -ENFILE ? opened : -ESRCH;
+        return opened == -EMFILE || opened == -ENFILE || opened == -ENOMEM || opened == -EINTR ? opened : -ESRCH;
     ssize_t r = act(opened);
     int error = errno;
     if (opened != fd || owner != getpid())
@@ -57,7 +66,12 @@ static int with_bell(pid_t owner, int fd, ssize_t (*act)(int fd))
 
 static ssize_t put_byte(int fd)
 {
-    return write(fd, "", 1);
+    ssize_t r;
+
+    do
+        r = write(fd, "", 1);
+    while (r < 0 && errno == EINTR);
+    return r;
 }
 
 static ssize_t take_bytes(int fd)

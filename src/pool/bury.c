@@ -3,6 +3,7 @@
 
 #include "arena/block.h"
 #include "base/crash.h"
+#include "pool/table.h"
 
 /* The item that the dead process was running, unless it has ended. */
 static void lose_item(struct sh_pool_shared *pool, struct sh_worker *place, struct sh_claim *claim, uint64_t number,
@@ -35,8 +36,10 @@ void sh_bury_keep_block(struct sh_pool_shared *pool, struct sh_worker *place)
     uint64_t block = sh_load_relaxed(&place->block);
     uint32_t begun = sh_load_relaxed(&claim->begun);
 
-    if (block && begun && sh_load_relaxed(&claim->count)) {
-        struct sh_item *item = sh_pool_item(sh_pool_job(pool, claim->job), claim->first + begun - 1);
+    struct sh_job *job = sh_pool_find_job(pool, claim->job);
+    uint64_t number = claim->first + begun - 1;
+    if (block && begun && sh_load_relaxed(&claim->count) && job && number < job->count && sh_table_is_whole(job)) {
+        struct sh_item *item = sh_pool_item(job, number);
         enum sh_item_state state = sh_item_state(sh_load_acquire(&item->head));
         if ((state == SH_ITEM_LARGE || state == SH_ITEM_TOLD) && sh_load_relaxed(&item->data) == block)
             sh_block_move(block, sh_load_relaxed(&place->tag), SH_OWNER_PART);

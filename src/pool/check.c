@@ -3,7 +3,14 @@
 
 #include "arena/block.h"
 #include "pool/pool.h"
+#include "pool/table.h"
 #include "pool/turn.h"
+
+int sh_pool_fits(const struct sh_pool_shared *shared)
+{
+    return shared->workers <= SH_POOL_WORKERS_MAX &&
+           sh_block_capacity(sh_offset(shared)) >= sizeof *shared + shared->workers * sizeof shared->worker[0];
+}
 
 /* A block that is named lies where blocks do, and belongs to an object. */
 static int is_part(uint64_t offset)
@@ -13,6 +20,7 @@ static int is_part(uint64_t offset)
 
 static int check_records(struct sh_job *job)
 {
+    SH_HOLDS(sh_table_is_whole(job));
     for (uint64_t i = 0; i < job->count; i++) {
         struct sh_item *item = sh_pool_item(job, i);
         enum sh_item_state state = sh_item_state(sh_load_relaxed(&item->head));
@@ -71,9 +79,10 @@ static int check_list(struct sh_pool_shared *pool)
 
     SH_HOLDS(exhausted <= begun && begun <= submitted);
     SH_HOLDS(index < sh_load_relaxed(&pool->top));
-    SH_HOLDS(sh_pool_job(pool, index)->number == exhausted);
-    while ((index = sh_load_relaxed(&sh_pool_job(pool, index)->next)) != 0) {
-        struct sh_job *job = sh_pool_find_job(pool, index);
+    struct sh_job *job = sh_pool_look(pool, index);
+    SH_HOLDS(job != NULL && job->number == exhausted);
+    while ((index = sh_load_relaxed(&job->next)) != 0) {
+        job = sh_pool_find_job(pool, index);
         SH_HOLDS(job != NULL);
         SH_HOLDS(job->number == ++number);
         SH_HOLDS(!(sh_load_relaxed(&job->life) & (SH_JOB_FREE | SH_JOB_PRIVATE)) ||
@@ -104,14 +113,17 @@ int sh_pool_check(struct sh_object *object)
 {
     struct sh_pool_shared *pool = sh_container(object, struct sh_pool_shared, object);
     uint32_t top = sh_load_relaxed(&pool->top);
+    SH_HOLDS(sh_pool_fits(pool));
     int r = check_list(pool);
 
     for (uint32_t i = 0; i < pool->workers && r == 0; i++)
         r = check_place(pool, &pool->worker[i]);
     for (uint32_t i = 1; i < top && r == 0; i++) {
-        r = check_job(sh_pool_job(pool, i));
+        struct sh_job *job = sh_pool_find_job(pool, i);
+        SH_HOLDS(job != NULL);
+        r = check_job(job);
         if (r == 0)
-            r = check_taken(pool, sh_pool_job(pool, i), i);
+            r = check_taken(pool, job, i);
     }
     return r;
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_NAMES 1000000
+
 /* A name in the arena. Never changes once it is linked. */
 struct sh_name {
     uint64_t next; /* offset of the one before; 0: none */
@@ -153,11 +155,19 @@ shoal_pool_initializer *sh_names_read(const struct sh_pool_shared *shared, const
 
 /* --- when main, or everybody, has gone --- */
 
+/* The newest name; 0 where there is none, or something else was written there. */
+static uint64_t newest(struct sh_pool_shared *shared)
+{
+    uint64_t offset = sh_load_relaxed(&shared->names);
+
+    return offset && sh_block_capacity(offset) >= sizeof(struct sh_name) ? offset : 0;
+}
+
 void sh_names_destroy(struct sh_pool_shared *shared)
 {
     uint64_t offset;
 
-    while ((offset = sh_load_relaxed(&shared->names)) != 0) {
+    for (int n = 0; n < MOST_NAMES && (offset = newest(shared)) != 0; n++) { /* more would go round in circles */
         sh_block_give(offset, sh_member_tag());
         sh_store_step(&shared->names, ((struct sh_name *)sh_at(offset))->next);
         sh_block_free(offset);
@@ -166,7 +176,7 @@ void sh_names_destroy(struct sh_pool_shared *shared)
 
 void sh_names_bury(struct sh_pool_shared *shared, uint32_t tag)
 {
-    uint64_t offset = sh_load_relaxed(&shared->names);
+    uint64_t offset = newest(shared);
 
     if (offset && sh_block_owner(offset) == tag)
         sh_store_relaxed(&shared->names, ((struct sh_name *)sh_at(offset))->next);

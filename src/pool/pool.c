@@ -25,6 +25,8 @@ static struct sh_pool_shared *body_of(struct sh_object *object)
 
 static void destroy(struct sh_object *object)
 {
+    if (!sh_pool_fits(body_of(object)))
+        return;
     sh_table_destroy(body_of(object));
     sh_names_destroy(body_of(object));
 }
@@ -33,6 +35,8 @@ static void bury(struct sh_object *object, uint32_t tag)
 {
     struct sh_pool_shared *shared = body_of(object);
 
+    if (!sh_pool_fits(shared))
+        return;
     if (tag == shared->main_tag) {
         sh_table_bury(shared, tag);
         sh_names_bury(shared, tag);
@@ -50,6 +54,7 @@ static void bury(struct sh_object *object, uint32_t tag)
 
 const struct sh_object_kind sh_pool_kind = {
     .name = "pool",
+    .size = sizeof(struct sh_pool_shared),
     .destroy = destroy,
     .bury = bury,
     .check = sh_pool_check,

@@ -57,6 +57,9 @@ struct shoal_pool {
 
 extern const struct sh_object_kind sh_pool_kind;
 
+/* Whether the body has room for as many workers as it says. */
+int sh_pool_fits(const struct sh_pool_shared *shared);
+
 static inline struct shoal_future *sh_pool_future(shoal_pool *pool, uint32_t index)
 {
     uint32_t place = index + SH_POOL_SEGMENT_FIRST;

@@ -135,10 +135,23 @@ static inline uint32_t sh_pool_segment_size(unsigned segment)
     return SH_POOL_SEGMENT_FIRST << segment;
 }
 
-/* The same for an index that a process which went wrong may have written: NULL where it is none. */
+/* The same for an index that a process which went wrong may have written: NULL where it is none, or where it leads out
+ * of the arena. */
+static inline struct sh_job *sh_pool_look(struct sh_pool_shared *pool, uint32_t index)
+{
+    if (index >= sh_load_acquire(&pool->top) || index >= SH_POOL_JOBS_MAX)
+        return NULL;
+    unsigned segment = sh_log2(index + SH_POOL_SEGMENT_FIRST) - 6;
+    uint64_t offset = sh_load_relaxed(&pool->segments[segment]);
+    int is_there = sh_arena_contains(offset, sh_pool_segment_size(segment) * sizeof(struct sh_job)) &&
+                   offset % _Alignof(struct sh_job) == 0;
+    return is_there ? sh_pool_job(pool, index) : NULL;
+}
+
+/* The same for a job that can be had: the first slot stands before all. */
 static inline struct sh_job *sh_pool_find_job(struct sh_pool_shared *pool, uint32_t index)
 {
-    return index > 0 && index < sh_load_acquire(&pool->top) ? sh_pool_job(pool, index) : NULL;
+    return index > 0 ? sh_pool_look(pool, index) : NULL;
 }
 
 static inline struct sh_item *sh_pool_item(struct sh_job *job, uint64_t item)

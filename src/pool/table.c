@@ -188,9 +188,17 @@ static void free_record(struct sh_item *item)
     }
 }
 
+int sh_table_is_whole(const struct sh_job *job)
+{
+    if (!job->results)
+        return 1;
+    return job->stride >= sizeof(struct sh_item) && job->stride % _Alignof(struct sh_item) == 0 &&
+           job->count <= sh_block_capacity(job->results) / job->stride;
+}
+
 static void free_parts(struct sh_job *job)
 {
-    if (job->results || sh_job_is_single(job))
+    if (sh_table_is_whole(job) && (job->results || sh_job_is_single(job)))
         for (uint64_t i = 0; i < job->count; i++)
             free_record(sh_pool_item(job, i));
     free_part(&job->results);
@@ -226,7 +234,9 @@ void sh_table_destroy(struct sh_pool_shared *shared)
     uint32_t top = sh_load_acquire(&shared->top);
 
     for (uint32_t i = 1; i < top; i++) {
-        struct sh_job *job = sh_pool_job(shared, i);
+        struct sh_job *job = sh_pool_find_job(shared, i);
+        if (!job)
+            break;
         if (sh_load_acquire(&job->life) & SH_JOB_FREE)
             continue;
         free_parts(job);
@@ -251,7 +261,7 @@ static void forget_parts(struct sh_job *job, uint32_t tag)
         job->results = 0;
     if (job->argument && sh_block_owner(job->argument) == tag)
         job->argument = 0;
-    if (!job->results && !sh_job_is_single(job))
+    if ((!job->results && !sh_job_is_single(job)) || !sh_table_is_whole(job))
         return;
     for (uint64_t i = 0; i < job->count; i++) {
         struct sh_item *item = sh_pool_item(job, i);
@@ -270,7 +280,9 @@ void sh_table_bury(struct sh_pool_shared *shared, uint32_t tag)
     }
     uint32_t top = sh_load_acquire(&shared->top);
     for (uint32_t i = 1; i < top; i++) {
-        struct sh_job *job = sh_pool_job(shared, i);
+        struct sh_job *job = sh_pool_find_job(shared, i);
+        if (!job)
+            break;
         if (!(sh_load_acquire(&job->life) & SH_JOB_FREE)) /* PRIVATE, or results were taken of it */
             forget_parts(job, tag);
     }

@@ -25,6 +25,9 @@ int sh_table_has_parts(const struct sh_job *job);
 void sh_table_free_parts(struct shoal_future *future);
 void sh_table_give_back(shoal_pool *pool, struct shoal_future *future);
 
+/* Whether a job's records lie in its block, whatever has been written over it. */
+int sh_table_is_whole(const struct sh_job *job);
+
 /* Free all blocks of all jobs: the pool is being destroyed. And what is main's own when it has died (a tag): forget
  * blocks that were not handed over. */
 void sh_table_destroy(struct sh_pool_shared *shared);

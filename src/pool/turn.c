@@ -92,13 +92,24 @@ static void carry_out(struct sh_pool_shared *pool, struct sh_worker *place)
     sh_store_step(&place->applied, turn);
 }
 
+/* Whether what a dead process had committed leads nowhere but into the pool: it may have gone wrong before it died. */
+static int can_carry_out(struct sh_pool_shared *pool, const struct sh_worker *place)
+{
+    return sh_pool_look(pool, place->claims[0].job) && sh_pool_look(pool, place->claims[1].job) &&
+           place->claims[0].from <= pool->workers && place->claims[1].from <= pool->workers;
+}
+
 static void recover(struct sh_pool_shared *pool)
 {
-    for (uint32_t i = 0; i < pool->workers; i++)
-        if (sh_load_relaxed(&pool->worker[i].turn) != sh_load_relaxed(&pool->worker[i].applied))
+    for (uint32_t i = 0; i < pool->workers; i++) {
+        const struct sh_worker *place = &pool->worker[i];
+        if (sh_load_relaxed(&place->turn) != sh_load_relaxed(&place->applied) && can_carry_out(pool, place))
             carry_out(pool, &pool->worker[i]);
-
-    uint64_t number = sh_pool_job(pool, sh_load_relaxed(&pool->head))->number;
+    }
+    const struct sh_job *head = sh_pool_look(pool, sh_load_relaxed(&pool->head));
+    if (!head)
+        return;
+    uint64_t number = head->number;
     if (sh_load_relaxed(&pool->begun) < number)
         sh_store_step(&pool->begun, number);
     sh_store_release(&pool->exhausted, number);

@@ -2,6 +2,7 @@
 #include "process/again.h"
 
 #include "arena/arena.h"
+#include "arena/block.h"
 #include "os/clock.h"
 #include "os/life.h"
 #include "os/poll.h"
@@ -165,8 +166,15 @@ close_socket:
     return pid;
 }
 
+static int is_text(const char *name)
+{
+    return memchr(name, 0, SH_NAME_SIZE) != NULL;
+}
+
 int sh_again_prepare(const struct sh_again_call *call, struct sh_start *ret_start)
 {
+    if (!is_text(call->function) || !is_text(call->name))
+        return -EINVAL;
     sh_registry_function *function = sh_registry_find(call->function);
     struct sh_start start = {
         .function = (shoal_process_function *)(void (*)(void))function,
@@ -179,7 +187,8 @@ int sh_again_prepare(const struct sh_again_call *call, struct sh_start *ret_star
 
     if (!function)
         return -ENOENT;
-    if (call->block && !sh_arena_contains(call->block, call->size))
+    uint64_t capacity = call->block ? sh_block_capacity(call->block) : 0;
+    if (call->block && (capacity == 0 || capacity < call->size)) /* it is no block, or a smaller one */
         return -EINVAL;
     int r = sh_start_copy(&start, sh_at(call->block), call->block ? call->size : 0);
     if (r == 0)

@@ -9,12 +9,14 @@ static int check_records(struct sh_queue_shared *queue, uint64_t *ret_bytes)
 {
     sh_position head = sh_load_acquire(&queue->head), tail = sh_load_acquire(&queue->tail);
     uint64_t offset = sh_load_acquire(&queue->head_ring);
-    struct sh_ring *ring = sh_at(offset);
+    struct sh_ring *ring = sh_ring_at(offset);
     uint32_t unit = sh_position_unit(head);
     uint32_t count = 0;
 
+    SH_HOLDS(ring != NULL);
     if ((int32_t)(unit - ring->base) < 0)
         unit = ring->base;
+    uint32_t entered = unit;
     *ret_bytes = 0;
     while (count < sh_queue_between(head, tail)) {
         struct sh_record *record = sh_ring_record(ring, unit);
@@ -24,23 +26,28 @@ static int check_records(struct sh_queue_shared *queue, uint64_t *ret_bytes)
             offset = *(uint64_t *)(void *)(record + 1);
             SH_HOLDS(sh_block_owner(offset) == SH_OWNER_PART);
             SH_HOLDS(offset != sh_offset(ring));
-            ring = sh_at(offset);
-            unit = ring->base;
+            unit += sh_record_units(sizeof offset);
+            ring = sh_ring_at(offset);
+            SH_HOLDS(ring != NULL && ring->base == unit);
+            entered = unit;
         } else if (record->kind == SH_RECORD_BLOCK) {
             struct sh_record_block *body = (void *)(record + 1);
             SH_HOLDS(sh_block_owner(body->offset) == SH_OWNER_PART);
             SH_HOLDS(sh_block_capacity(body->offset) >= body->size);
+            SH_HOLDS(sh_record_units(sizeof *body) <= sh_ring_left(ring, unit));
             unit += sh_record_units(sizeof *body);
             *ret_bytes += body->size;
             count++;
         } else {
             SH_HOLDS(record->kind == SH_RECORD_INLINE);
             SH_HOLDS(record->size <= SH_RING_INLINE);
+            SH_HOLDS(sh_record_units(record->size) <= sh_ring_left(ring, unit));
             unit += sh_record_units(record->size);
             *ret_bytes += record->size;
             count++;
         }
         SH_HOLDS((int32_t)(sh_position_unit(tail) - unit) >= 0);
+        SH_HOLDS(unit - entered <= ring->units);
     }
     SH_HOLDS(count == 0 || unit == sh_position_unit(tail));
     SH_HOLDS(offset == sh_load_acquire(&queue->tail_ring) || count == 0);

@@ -35,7 +35,7 @@ static void recover_count(struct sh_queue_shared *queue, int committed)
         return;
     struct sh_queue_join *join = queue->join;
     uint32_t slot = sh_load_relaxed(&join->got_slot);
-    if (slot) {
+    if (slot && slot <= SH_MEMBERS_MAX) {
         _Atomic uint32_t *value = committed ? &join->got_after : &join->got_before;
         sh_store_step(&join->got[slot - 1], sh_load_relaxed(value));
     }
@@ -73,47 +73,93 @@ static int is_filled(struct sh_queue_shared *queue, sh_position head)
     return sh_queue_between(head, sh_load_relaxed(&queue->seen_tail)) != 0;
 }
 
-/* Go on to the ring that a lead names: from here on the other is not reachable. */
-static struct sh_ring *follow(struct sh_queue_shared *queue, struct sh_record *lead, uint64_t ring)
+/* Go on to the ring that a lead names, whose records follow the lead: from here on the other is not reachable. */
+static struct sh_ring *follow(struct sh_queue_shared *queue, struct sh_record *lead, uint32_t *unit)
 {
     uint64_t next;
 
     memcpy(&next, lead + 1, sizeof next);
-    sh_store_step(&queue->get.ring, ring);
+    struct sh_ring *ring = sh_ring_at(next);
+    *unit += sh_record_units(sizeof next);
+    if (!ring || ring->base != *unit)
+        return NULL;
+    sh_store_step(&queue->get.ring, sh_load_relaxed(&queue->head_ring));
     SH_CRASH_POINT(queue_get_leaving);
     sh_store_step(&queue->head_ring, next);
     SH_CRASH_POINT(queue_get_left);
-    return sh_ring_at(next);
+    return ring;
 }
 
-/* The oldest message's record, behind padding and leads; *unit is moved to it. There is one. */
-static struct sh_record *find_record(struct sh_queue_shared *queue, uint32_t *unit, struct sh_ring **ret_ring)
+/* The oldest message's record, behind padding and leads; *unit is moved to it. There is one: NULL where there is not,
+ * because the queue is damaged. (Each step goes on towards seen_tail, so there is an end to them.) */
+static inline struct sh_record *find_record(struct sh_queue_shared *queue, uint32_t *unit, struct sh_ring **ret_ring)
 {
-    for (;;) {
-        uint64_t offset = sh_load_relaxed(&queue->head_ring);
-        struct sh_ring *ring = sh_ring_at(offset);
+    struct sh_ring *ring = sh_ring_at(sh_load_relaxed(&queue->head_ring));
+    uint32_t tail = sh_position_unit(sh_load_relaxed(&queue->seen_tail));
+
+    while (ring) {
         if ((int32_t)(*unit - ring->base) < 0)
             *unit = ring->base; /* the last consumer had followed the lead, and not yet taken a message */
         struct sh_record *record = sh_ring_record(ring, *unit);
-        if (record->kind == SH_RECORD_PAD) {
-            *unit += sh_ring_left(ring, *unit);
-        } else if (record->kind == SH_RECORD_LEAD) {
-            follow(queue, record, offset);
-        } else {
+        if (record->kind <= SH_RECORD_BLOCK) {
             *ret_ring = ring;
             return record;
         }
+        if (record->kind == SH_RECORD_PAD)
+            *unit += sh_ring_left(ring, *unit);
+        else
+            ring = record->kind == SH_RECORD_LEAD ? follow(queue, record, unit) : NULL;
+        if ((int32_t)(tail - *unit) <= 0)
+            return NULL;
     }
+    return NULL;
 }
 
-static uint64_t size_of(const struct sh_record *record)
-{
-    struct sh_record_block body;
+_Static_assert(SH_RECORD_INLINE == 0 && SH_RECORD_BLOCK == 1, "the kinds of records that are messages");
 
-    if (record->kind != SH_RECORD_BLOCK)
-        return record->size;
-    memcpy(&body, record + 1, sizeof body);
-    return body.size;
+/* A message that was found: where it is, and how many units it takes. */
+struct found {
+    const struct sh_record *record;
+    uint64_t size;
+    struct sh_record_block body; /* of one in a block */
+    struct sh_block block;
+    uint32_t units;
+};
+
+/* Whether it lies in a block of its own. */
+static int is_block(const struct found *found)
+{
+    return found->record->kind == SH_RECORD_BLOCK;
+}
+
+/* Look at a message in a block: the block is the queue's, and as large as the message. */
+static int look_at_block(struct found *found)
+{
+    memcpy(&found->body, found->record + 1, sizeof found->body);
+    found->size = found->body.size;
+    found->units = sh_record_units(sizeof found->body);
+    int is_sound = sh_block_find(found->body.offset, &found->block) == 0 &&
+                   sh_load_relaxed(sh_block_owner_word(&found->block)) == SH_OWNER_PART &&
+                   found->block.slab->block_size >= found->size;
+    return is_sound ? 0 : -EILSEQ;
+}
+
+static inline int find_message(struct sh_queue_shared *queue, uint32_t *unit, struct found *ret_found)
+{
+    uint32_t tail = sh_position_unit(sh_load_relaxed(&queue->seen_tail));
+    struct sh_ring *ring;
+    const struct sh_record *record = find_record(queue, unit, &ring);
+
+    if (sh_unlikely(!record))
+        return -EILSEQ;
+    ret_found->record = record;
+    ret_found->size = record->size;
+    ret_found->units = sh_record_units(record->size);
+    ret_found->body.offset = 0;
+    if (is_block(ret_found) && look_at_block(ret_found) < 0)
+        return -EILSEQ;
+    return sh_likely((ret_found->units <= sh_ring_left(ring, *unit)) & (ret_found->units <= tail - *unit)) ? 0
+                                                                                                           : -EILSEQ;
 }
 
 /* One store takes the message: head goes behind it. */
@@ -146,34 +192,29 @@ int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int b
 {
     sh_position head = sh_load_relaxed(&queue->head);
     uint32_t unit = sh_position_unit(head);
-    struct sh_ring *ring;
-    struct sh_record_block body = {0};
+    struct found found;
 
     if (!is_filled(queue, head))
         return -EAGAIN;
-    struct sh_record *record = find_record(queue, &unit, &ring);
-    uint64_t size = size_of(record);
-    int is_block = record->kind == SH_RECORD_BLOCK;
-    if (size > out->capacity && !(is_block && blocks_too))
+    int r = find_message(queue, &unit, &found);
+    if (sh_unlikely(r < 0))
+        return r;
+    if (found.size > out->capacity && !(is_block(&found) && blocks_too))
         return -EMSGSIZE;
 
     sh_store_step(&queue->get.before, head);
-    if (is_block) {
-        memcpy(&body, record + 1, sizeof body);
-        sh_store_step(&queue->get.block, body.offset);
+    if (is_block(&found)) {
+        sh_store_step(&queue->get.block, found.body.offset);
         SH_CRASH_POINT(queue_get_intended);
-        unit += sh_record_units(sizeof body);
-    } else {
-        if (size)
-            memcpy(out->buffer, record + 1, size);
-        unit += sh_record_units(size);
+    } else if (found.size) {
+        memcpy(out->buffer, found.record + 1, found.size);
     }
-    if (sh_queue_is_joinable(queue)) {
+    if (sh_queue_is_joinable(queue))
         count_getter(queue);
-    }
-    commit(queue, head, unit, 1, size);
-    if (is_block) {
-        sh_block_give(body.offset, sh_member_tag());
+    commit(queue, head, unit + found.units, 1, found.size);
+    if (is_block(&found)) {
+        sh_store_release(sh_block_owner_word(&found.block), sh_member_tag());
+        sh_compiler_barrier();
         SH_CRASH_POINT(queue_get_given);
         sh_store_step(&queue->get.block, 0);
     }
@@ -181,8 +222,8 @@ int sh_queue_take(struct sh_queue_shared *queue, struct sh_queue_out *out, int b
         sh_store_step(&queue->join->got_slot, 0);
     if (sh_unlikely(sh_load_relaxed(&queue->get.ring) != 0))
         free_left_ring(queue);
-    out->size = size;
-    out->block = body.offset;
+    out->size = found.size;
+    out->block = found.body.offset;
     return 0;
 }
 
@@ -198,9 +239,13 @@ void sh_queue_drain(struct sh_queue_shared *queue)
 
     sh_queue_lock_tail(queue);
     sh_word_unlock(&queue->tail_word);
-    for (;;) {
+    uint64_t ring = 0;
+    for (uint32_t messages = 0; messages <= SH_RING_MOST; messages++) { /* of one ring: more means that it is damaged */
         sh_queue_lock_head(queue);
         int r = sh_queue_take(queue, &out, 1);
+        if (sh_load_relaxed(&queue->head_ring) != ring)
+            messages = 0;
+        ring = sh_load_relaxed(&queue->head_ring);
         sh_word_unlock(&queue->head_word);
         if (r < 0)
             break;

@@ -12,7 +12,7 @@ static void recover(struct sh_queue_join *join)
 {
     uint32_t slot = sh_load_relaxed(&join->done_slot);
 
-    if (slot) {
+    if (slot && slot <= SH_MEMBERS_MAX) {
         int committed = sh_load_relaxed(&join->done) != sh_load_relaxed(&join->done_before);
         _Atomic uint32_t *value = committed ? &join->done_by_after : &join->done_by_before;
         sh_store_step(&join->done_by[slot - 1], sh_load_relaxed(value));
@@ -68,7 +68,7 @@ static uint32_t taken_by(struct sh_queue_join *join, uint32_t slot)
  */
 static int find_taker(struct sh_queue_join *join, uint32_t *ret_slot)
 {
-    uint32_t top = sh_load_relaxed(&sh_arena.shared->member_top);
+    uint32_t top = sh_member_top();
 
     *ret_slot = sh_member_slot(sh_member_tag());
     if (taken_by(join, *ret_slot))
@@ -147,7 +147,7 @@ void sh_queue_bury_getter(struct sh_queue_shared *queue, uint32_t tag)
 {
     uint32_t slot = sh_member_slot(tag);
 
-    if (!sh_queue_is_joinable(queue))
+    if (!sh_queue_is_joinable(queue) || slot >= SH_MEMBERS_MAX)
         return;
     lock(queue->join);
     uint32_t taken = taken_by(queue->join, slot);

@@ -39,7 +39,8 @@ static void destroy(struct sh_object *object)
     close_queue(&shared->out);
 }
 
-const struct sh_object_kind sh_pipe_kind = {.name = "pipe", .names_others = 1, .destroy = destroy};
+const struct sh_object_kind sh_pipe_kind = {
+    .name = "pipe", .size = sizeof(struct sh_pipe_shared), .names_others = 1, .destroy = destroy};
 
 static int attach_queue(const shoal_ref *ref, shoal_queue **ret_queue)
 {

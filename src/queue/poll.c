@@ -27,15 +27,17 @@ static pid_t poller_of(struct sh_queue_poller *poller, int *ret_fd)
 }
 
 /* The tail word is held. */
-static void ring(struct sh_queue_poller *poller)
+static int ring(struct sh_queue_poller *poller)
 {
     int fd;
     pid_t pid = poller_of(poller, &fd);
+    int r = pid && !sh_load_relaxed(&poller->signalled) ? sh_bell_ring(pid, fd) : -ESRCH;
 
-    if (pid && !sh_load_relaxed(&poller->signalled) && sh_bell_ring(pid, fd) == 0) {
+    if (r == 0) {
         SH_CRASH_POINT(queue_rung);
         sh_store_step(&poller->signalled, 1);
     }
+    return r == -ESRCH ? 0 : r;
 }
 
 static uint32_t poller_count(struct sh_queue_shared *queue)
@@ -43,12 +45,17 @@ static uint32_t poller_count(struct sh_queue_shared *queue)
     return sh_min(sh_load_acquire(&queue->pollers), (uint32_t)SH_QUEUE_POLLERS);
 }
 
-void sh_queue_ring_pollers(struct sh_queue_shared *queue)
+int sh_queue_ring_pollers(struct sh_queue_shared *queue)
 {
     uint32_t count = poller_count(queue);
+    int result = 0;
 
-    for (uint32_t i = 0; i < count; i++)
-        ring(&queue->poller[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        int r = ring(&queue->poller[i]);
+        if (r < 0)
+            result = r;
+    }
+    return result;
 }
 
 /* Whether there may be a byte in the bell. In its own a process looks each time: who rang it may have died before he

@@ -38,6 +38,7 @@ static void bury(struct sh_object *object, uint32_t tag)
 
 const struct sh_object_kind sh_queue_kind = {
     .name = "queue",
+    .size = sizeof(struct sh_queue_shared),
     .destroy = destroy,
     .bury = bury,
     .check = sh_queue_check,
@@ -135,8 +136,9 @@ static int put(struct sh_queue_shared *queue, const struct sh_queue_in *in, int6
         if (sh_load_relaxed(&queue->closed)) {
             r = -EPIPE;
         } else {
-            sh_queue_signal(queue);
-            r = sh_queue_append(queue, in, &spare_ring);
+            r = sh_queue_signal(queue);
+            if (r == 0)
+                r = sh_queue_append(queue, in, &spare_ring);
             if (r == -ENOBUFS)
                 next_units = sh_queue_next_units(queue);
         }
@@ -163,7 +165,7 @@ static int admit(struct sh_queue_shared *queue, uint64_t size, int64_t timeout)
 {
     if (queue->max_bytes && size > queue->max_bytes)
         return -EMSGSIZE;
-    if (size > sh_arena.shared->reserve)
+    if (size > sh_arena.reserve)
         return -ENOMEM;
     if (sh_queue_refuses(queue))
         return -EPIPE;
@@ -233,8 +235,7 @@ static size_t put_run(struct sh_queue_shared *queue, const struct shoal_bytes *m
     size_t done = 0;
 
     sh_queue_lock_tail(queue);
-    if (!sh_load_relaxed(&queue->closed)) {
-        sh_queue_signal(queue);
+    if (!sh_load_relaxed(&queue->closed) && sh_queue_signal(queue) == 0) {
         done = sh_queue_append_many(queue, messages, count);
     }
     sh_word_unlock(&queue->tail_word);
@@ -401,7 +402,7 @@ int shoal_queue_loan(shoal_queue *queue, size_t size, struct shoal_message *ret_
 /* Whether a message is one that this process borrowed or received, and has not sent or released. */
 static int is_own_message(const struct shoal_message *message)
 {
-    return message && message->data == sh_at(message->block) && sh_block_owner(message->block) == sh_member_tag() &&
+    return message && sh_block_owner(message->block) == sh_member_tag() && message->data == sh_at(message->block) &&
            sh_block_capacity(message->block) >= message->size;
 }
 

@@ -16,6 +16,8 @@
 
 #define SH_RING_UNIT 8u
 #define SH_RING_INLINE 1024u /* bytes of the largest message that lies in the ring itself */
+#define SH_RING_LEAST 512u   /* units of the smallest ring: 4 KiB */
+#define SH_RING_MOST 131072u /* and of the largest: 1 MiB */
 #define SH_RING_LEAD 3u      /* units kept for a record that leads on */
 
 enum sh_record_kind {
@@ -61,9 +63,25 @@ static inline uint32_t sh_position_unit(sh_position position)
     return (uint32_t)position;
 }
 
+/* Bytes of a ring with this many units. */
+static inline uint64_t sh_ring_bytes(uint32_t units)
+{
+    return sizeof(struct sh_ring) + (uint64_t)units * SH_RING_UNIT;
+}
+
+/* The ring at an offset that shared memory names; NULL where a process that went wrong has written over the one or the
+ * other, and it would lead out of the arena. */
 static inline struct sh_ring *sh_ring_at(uint64_t offset)
 {
-    return sh_at(offset);
+    uint64_t room = sh_arena.reserve - offset; /* wraps to more than any arena has where it lies beyond */
+
+    if (sh_unlikely((offset < sh_arena.heap_offset) | (room > sh_arena.reserve) | (room < sizeof(struct sh_ring))))
+        return NULL;
+    struct sh_ring *ring = sh_at(offset);
+    uint32_t units = ring->units;
+    int is_ring = (units - SH_RING_LEAST <= SH_RING_MOST - SH_RING_LEAST) & (sh_ring_bytes(units) <= room) &
+                  (((units & (units - 1)) | (offset % SH_RING_UNIT)) == 0);
+    return sh_likely(is_ring) ? ring : NULL;
 }
 
 static inline struct sh_record *sh_ring_record(struct sh_ring *ring, uint32_t unit)
@@ -81,12 +99,6 @@ static inline uint32_t sh_ring_left(const struct sh_ring *ring, uint32_t unit)
 static inline uint32_t sh_record_units(uint64_t bytes)
 {
     return 1 + (uint32_t)((bytes + SH_RING_UNIT - 1) / SH_RING_UNIT);
-}
-
-/* Bytes of a ring with this many units. */
-static inline uint64_t sh_ring_bytes(uint32_t units)
-{
-    return sizeof(struct sh_ring) + (uint64_t)units * SH_RING_UNIT;
 }
 
 #endif

@@ -28,8 +28,7 @@
 #include <shoal/queue.h>
 #include <stdint.h>
 
-#define SH_QUEUE_FIRST_UNITS 512u   /* the ring inside the queue's body: 4 KiB */
-#define SH_QUEUE_MOST_UNITS 131072u /* the largest ring: 1 MiB */
+#define SH_QUEUE_FIRST_UNITS SH_RING_LEAST /* the ring inside the queue's body */
 #define SH_QUEUE_POLLERS 16
 
 /* One side's notes of what it is handing over: written under its word. */

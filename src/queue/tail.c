@@ -175,8 +175,10 @@ static struct sh_ring *lead_on(struct sh_queue_shared *queue, struct sh_ring *ri
 
 uint32_t sh_queue_next_units(struct sh_queue_shared *queue)
 {
-    uint32_t units = sh_ring_at(sh_load_relaxed(&queue->tail_ring))->units;
-    return units * 4 < SH_QUEUE_MOST_UNITS ? units * 4 : SH_QUEUE_MOST_UNITS;
+    const struct sh_ring *ring = sh_ring_at(sh_load_relaxed(&queue->tail_ring));
+    uint32_t units = ring ? ring->units * 4 : SH_RING_LEAST;
+
+    return sh_min(units, SH_RING_MOST);
 }
 
 int sh_queue_append(struct sh_queue_shared *queue, const struct sh_queue_in *in, uint64_t *spare_ring)
@@ -187,6 +189,8 @@ int sh_queue_append(struct sh_queue_shared *queue, const struct sh_queue_in *in,
     uint32_t units = sh_record_units(in->block ? sizeof(struct sh_record_block) : in->size);
     uint64_t new_ring = 0;
 
+    if (sh_unlikely(!ring))
+        return -EILSEQ;
     if (!may_append(queue, tail, 0, in->size))
         return -EAGAIN;
     if (!may_write(queue, ring, tail, units)) {
@@ -215,7 +219,7 @@ size_t sh_queue_append_many(struct sh_queue_shared *queue, const struct shoal_by
     struct sh_ring *ring = sh_ring_at(sh_load_relaxed(&queue->tail_ring));
     size_t done = 0;
 
-    for (;;) {
+    while (ring) {
         sh_position tail = sh_load_relaxed(&queue->tail), at;
         uint32_t unit = sh_position_unit(tail), odd_unit = unit;
         uint64_t bytes = 0, odd_bytes = 0;
@@ -239,6 +243,7 @@ size_t sh_queue_append_many(struct sh_queue_shared *queue, const struct shoal_by
         commit(queue, tail, odd_unit, odd, odd_bytes);
         done += odd;
     }
+    return done;
 }
 
 int sh_queue_has_room(struct sh_queue_shared *queue, uint64_t size)
@@ -272,7 +277,8 @@ int sh_queue_make_ring(uint32_t units, uint64_t *ret_offset)
 
     if (r < 0)
         return r;
-    sh_ring_at(offset)->units = units;
+    struct sh_ring *ring = sh_at(offset);
+    ring->units = units;
     *ret_offset = offset;
     return 0;
 }

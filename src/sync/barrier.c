@@ -6,6 +6,7 @@
  */
 #include "sync/barrier.h"
 
+#include "arena/block.h"
 #include "base/check.h"
 #include "base/crash.h"
 #include "os/clock.h"
@@ -20,6 +21,15 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of sta
 static struct sh_barrier_shared *shared_of(const shoal_barrier *barrier)
 {
     return sh_container(barrier->handle.object, struct sh_barrier_shared, object);
+}
+
+/* What the body says, and no more than there is room for. */
+static uint32_t parties_of(const struct sh_barrier_shared *shared)
+{
+    uint64_t capacity = sh_block_capacity(sh_offset(shared));
+    uint64_t room = (sh_max(capacity, sizeof *shared) - sizeof *shared) / sizeof shared->places[0];
+
+    return (uint32_t)sh_max(sh_min((uint64_t)shared->parties, room), UINT64_C(1));
 }
 
 static uint64_t round_in(uint64_t state)
@@ -57,15 +67,16 @@ static int is_free_at(uint64_t place, uint64_t round)
 static int take_place(struct sh_barrier_shared *shared, uint64_t state)
 {
     uint64_t mine = place_in(round_in(state), sh_member_tag());
-    uint32_t index = arrived_in(state) % shared->parties;
+    uint32_t parties = parties_of(shared);
+    uint32_t index = arrived_in(state) % parties;
 
-    for (uint32_t n = 0; n < shared->parties; n++) {
+    for (uint32_t n = 0; n < parties; n++) {
         uint64_t place = sh_load_acquire(&shared->places[index]);
         if (is_free_at(place, round_in(state)) && sh_cas_ordered(&shared->places[index], &place, mine)) {
             SH_CRASH_POINT(barrier_placed);
             return (int)index;
         }
-        index = index + 1 < shared->parties ? index + 1 : 0;
+        index = index + 1 < parties ? index + 1 : 0;
     }
     return -EAGAIN;
 }
@@ -174,7 +185,7 @@ static int count_out(struct sh_barrier_shared *shared, uint64_t round)
  * a death between this look and the sleep has woken nobody. */
 static void look_for_dead(struct sh_barrier_shared *shared, uint64_t round, struct sh_watch *watch)
 {
-    for (uint32_t index = 0; index < shared->parties; index++) {
+    for (uint32_t index = 0, parties = parties_of(shared); index < parties; index++) {
         uint64_t place = sh_load_acquire(&shared->places[index]);
         if (is_waiting_at(place, round) && sh_watch_life(watch, tag_at(place)) == -ESRCH) {
             break_round(shared, round);
@@ -307,7 +318,7 @@ int shoal_barrier_abort(shoal_barrier *barrier)
 /* Whether somebody has a place in the round: one who died before it had counted itself has it still. */
 static int is_any_placed(struct sh_barrier_shared *shared, uint64_t round)
 {
-    for (uint32_t index = 0; index < shared->parties; index++)
+    for (uint32_t index = 0, parties = parties_of(shared); index < parties; index++)
         if (is_waiting_at(sh_load_acquire(&shared->places[index]), round))
             return 1;
     return 0;
@@ -407,7 +418,7 @@ static void bury(struct sh_object *object, uint32_t tag)
 
     sh_word_announce(sh_thread_self(), &shared->bell);
     settled_state(shared); /* it may have died resetting */
-    for (uint32_t index = 0; index < shared->parties; index++) {
+    for (uint32_t index = 0, parties = parties_of(shared); index < parties; index++) {
         uint64_t place = sh_load_acquire(&shared->places[index]);
         if (tag_at(place) != tag)
             continue;
@@ -428,8 +439,9 @@ static int check(struct sh_object *object)
 
     SH_HOLDS(shared->parties > 0 && shared->parties <= MOST_PARTIES);
     SH_HOLDS(!(sh_load_acquire(&shared->bell.value) & ~SH_WORD_WAITERS));
+    SH_HOLDS(parties_of(shared) == shared->parties);
     SH_HOLDS(arrived_in(state) < shared->parties);
-    for (uint32_t index = 0; index < shared->parties; index++) {
+    for (uint32_t index = 0, parties = parties_of(shared); index < parties; index++) {
         uint64_t place = sh_load_acquire(&shared->places[index]);
         SH_HOLDS(place == 0 || sh_member_slot(tag_at(place)) < SH_MEMBERS_MAX);
         waiting += (uint32_t)is_waiting_at(place, round_in(state));
@@ -440,6 +452,7 @@ static int check(struct sh_object *object)
 
 const struct sh_object_kind sh_barrier_kind = {
     .name = "barrier",
+    .size = sizeof(struct sh_barrier_shared),
     .bury = bury,
     .check = check,
 };

@@ -376,6 +376,7 @@ static int check(struct sh_object *object)
 
 const struct sh_object_kind sh_condition_kind = {
     .name = "condition",
+    .size = sizeof(struct sh_condition_shared),
     .destroy = destroy,
     .bury = bury,
     .check = check,

@@ -150,5 +150,6 @@ static int check(struct sh_object *object)
 
 const struct sh_object_kind sh_event_kind = {
     .name = "event",
+    .size = sizeof(struct sh_event_shared),
     .check = check,
 };

@@ -433,6 +433,7 @@ static int check(struct sh_object *object)
 
 const struct sh_object_kind sh_lock_kind = {
     .name = "lock",
+    .size = sizeof(struct sh_lock_shared),
     .bury = bury,
     .check = check,
 };

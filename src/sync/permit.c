@@ -3,6 +3,7 @@
  * Permits are held for long, so nothing is announced for them (see sync/lock.c): waiters watch the holders' lives. That
  * somebody always watches the present holders is kept up as with locks: who takes a permit after it slept, or gives up
  * waiting, wakes another, who looks at all of them anew. */
+#include "arena/block.h"
 #include "base/crash.h"
 #include "os/clock.h"
 #include "sync/semaphore.h"
@@ -15,6 +16,14 @@
 static struct sh_semaphore_shared *shared_of(shoal_semaphore *semaphore)
 {
     return sh_container(semaphore->handle.object, struct sh_semaphore_shared, object);
+}
+
+uint32_t sh_permit_count(const struct sh_semaphore_shared *shared)
+{
+    uint64_t capacity = sh_block_capacity(sh_offset(shared));
+    uint64_t room = (sh_max(capacity, sizeof *shared) - sizeof *shared) / sizeof shared->permits[0];
+
+    return (uint32_t)sh_min((uint64_t)shared->maximum, room);
 }
 
 static int is_free(uint32_t permit)
@@ -56,13 +65,13 @@ static int take_free(shoal_semaphore *semaphore)
     struct sh_semaphore_shared *shared = shared_of(semaphore);
     uint32_t index = sh_load_relaxed(&semaphore->hint);
 
-    for (uint32_t n = 0; n < shared->maximum; n++) {
+    for (uint32_t n = 0; n < semaphore->permits; n++) {
         uint32_t permit = sh_load_relaxed(&shared->permits[index]);
         if (is_free(permit) && try_take(shared, index, permit)) {
             sh_store_relaxed(&semaphore->hint, index);
             return outcome(permit);
         }
-        index = index + 1 < shared->maximum ? index + 1 : 0;
+        index = index + 1 < semaphore->permits ? index + 1 : 0;
     }
     return -EAGAIN;
 }
@@ -85,9 +94,10 @@ static int is_to_be_had(uint32_t permit, struct alive *alive, struct sh_watch *w
 /* Take a permit that is free or whose holder is dead; where there is none, -EAGAIN, and the holders are watched. */
 static int take_any(struct sh_semaphore_shared *shared, struct sh_watch *watch)
 {
+    uint32_t permits = sh_permit_count(shared);
     struct alive alive = {0};
 
-    for (uint32_t index = 0; index < shared->maximum; index++) {
+    for (uint32_t index = 0; index < permits; index++) {
         for (;;) {
             uint32_t permit = sh_load_ordered(&shared->permits[index]);
             if (!is_to_be_had(permit, &alive, watch))
@@ -145,13 +155,13 @@ static uint32_t swap_own(shoal_semaphore *semaphore, uint32_t from, uint32_t to,
     struct sh_semaphore_shared *shared = shared_of(semaphore);
     uint32_t index = sh_load_relaxed(&semaphore->hint), found = 0;
 
-    for (uint32_t n = 0; n < shared->maximum && found < count; n++) {
+    for (uint32_t n = 0; n < semaphore->permits && found < count; n++) {
         uint32_t permit = from;
         if (sh_load_relaxed(&shared->permits[index]) == from && sh_cas_ordered(&shared->permits[index], &permit, to)) {
             SH_CRASH_POINT(permit_swapped);
             found++;
         }
-        index = index + 1 < shared->maximum ? index + 1 : 0;
+        index = index + 1 < semaphore->permits ? index + 1 : 0;
     }
     return found;
 }
@@ -182,7 +192,7 @@ int sh_permit_release(shoal_semaphore *semaphore, uint32_t count)
     int r = -EPERM;
 
     sh_word_announce(&sh_thread_state, &shared->bell); /* from here on: no death after a swap loses the wake */
-    if (count <= shared->maximum)
+    if (count <= semaphore->permits)
         r = give_back(semaphore, count);
     if (r == 0)
         tell(shared, count);
@@ -192,10 +202,11 @@ int sh_permit_release(shoal_semaphore *semaphore, uint32_t count)
 
 uint32_t sh_permit_count_free(struct sh_semaphore_shared *shared)
 {
+    uint32_t permits = sh_permit_count(shared);
     struct alive alive = {0};
     uint32_t count = 0;
 
-    for (uint32_t index = 0; index < shared->maximum; index++) {
+    for (uint32_t index = 0; index < permits; index++) {
         uint32_t permit = sh_load_acquire(&shared->permits[index]), tag = TAG_OF(permit);
         if (!is_free(permit)) {
             if (is_known_alive(&alive, tag))
@@ -212,10 +223,11 @@ uint32_t sh_permit_count_free(struct sh_semaphore_shared *shared)
 
 void sh_permit_bury(struct sh_semaphore_shared *shared, uint32_t tag)
 {
+    uint32_t permits = sh_permit_count(shared);
     uint32_t count = 0;
 
     sh_word_announce(sh_thread_self(), &shared->bell);
-    for (uint32_t index = 0; index < shared->maximum; index++) {
+    for (uint32_t index = 0; index < permits; index++) {
         uint32_t permit = sh_load_relaxed(&shared->permits[index]);
         if (!is_free(permit) && TAG_OF(permit) == tag)
             count += (uint32_t)sh_cas_ordered(&shared->permits[index], &permit, SH_PERMIT_LEFT);

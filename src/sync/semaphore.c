@@ -34,6 +34,14 @@ static uint32_t maximum_of(const struct shoal_semaphore_options *options)
     return owned ? options->value : maximum;
 }
 
+static shoal_semaphore *use(struct sh_handle *handle)
+{
+    shoal_semaphore *semaphore = sh_container(handle, shoal_semaphore, handle);
+
+    semaphore->permits = sh_permit_count(sh_container(handle->object, struct sh_semaphore_shared, object));
+    return semaphore;
+}
+
 int shoal_semaphore_open(const struct shoal_semaphore_options *options, shoal_semaphore **ret_semaphore)
 {
     const struct shoal_semaphore_options none = {SHOAL_OPTIONS(shoal_semaphore)};
@@ -57,7 +65,7 @@ int shoal_semaphore_open(const struct shoal_semaphore_options *options, shoal_se
     shared->maximum = maximum;
     sh_store_relaxed(&shared->value, options->value);
     sh_handle_publish(handle);
-    *ret_semaphore = sh_container(handle, shoal_semaphore, handle);
+    *ret_semaphore = use(handle);
     return 0;
 }
 
@@ -69,7 +77,7 @@ int shoal_semaphore_attach(const shoal_ref *ref, shoal_semaphore **ret_semaphore
         return -EINVAL;
     int r = sh_handle_attach(ref, SH_KIND_SEMAPHORE, sizeof(shoal_semaphore), &handle);
     if (r == 0)
-        *ret_semaphore = sh_container(handle, shoal_semaphore, handle);
+        *ret_semaphore = use(handle);
     return r;
 }
 
@@ -186,7 +194,8 @@ static int check(struct sh_object *object)
     SH_HOLDS(shared->maximum > 0 && shared->maximum <= (is_owned(shared) ? MOST_OWNED : MOST_PLAIN));
     SH_HOLDS(!(sh_load_acquire(&shared->bell.value) & ~SH_WORD_WAITERS));
     SH_HOLDS(sh_load_acquire(&shared->value) <= shared->maximum);
-    for (uint32_t i = 0; is_owned(shared) && i < shared->maximum; i++) {
+    SH_HOLDS(!is_owned(shared) || sh_permit_count(shared) == shared->maximum);
+    for (uint32_t i = 0; is_owned(shared) && i < sh_permit_count(shared); i++) {
         uint32_t permit = sh_load_acquire(&shared->permits[i]);
         SH_HOLDS(permit == SH_PERMIT_FREE || permit == SH_PERMIT_LEFT || sh_member_slot(permit) < SH_MEMBERS_MAX);
     }
@@ -195,6 +204,7 @@ static int check(struct sh_object *object)
 
 const struct sh_object_kind sh_semaphore_kind = {
     .name = "semaphore",
+    .size = sizeof(struct sh_semaphore_shared),
     .bury = bury,
     .check = check,
 };

@@ -31,9 +31,10 @@ struct sh_semaphore_shared {
 #define SH_PERMIT_LEFT 0x80000000u
 #define SH_PERMIT_LEAVING 0x40000000u
 
-/* hint: where a permit was taken or released last; any thread may write it. */
+/* permits never changes. hint: where a permit was taken or released last; any thread may write it. */
 struct shoal_semaphore {
     struct sh_handle handle;
+    uint32_t permits; /* of an owned one */
     _Atomic uint32_t hint;
 };
 
@@ -45,6 +46,9 @@ uint32_t sh_permit_count_free(struct sh_semaphore_shared *shared);
 
 /* Give back what a dead member held. */
 void sh_permit_bury(struct sh_semaphore_shared *shared, uint32_t tag);
+
+/* How many permits an owned semaphore has: what the body says, and no more than there is room for. */
+uint32_t sh_permit_count(const struct sh_semaphore_shared *shared);
 
 extern const struct sh_object_kind sh_semaphore_kind;
 

@@ -18,7 +18,7 @@ struct sh_waiter *sh_waiter_at(struct sh_condition_shared *shared, uint32_t inde
     index -= SH_WAITERS_FIRST;
     for (uint32_t chunk = 0; chunk < SH_WAITER_CHUNKS; chunk++) {
         uint64_t offset = sh_load_acquire(&shared->chunks[chunk]); /* pairs with the swap in grow */
-        if (!offset)
+        if (!offset || sh_block_capacity(offset) < chunk_records(chunk) * sizeof(struct sh_waiter))
             return NULL;
         if (index < chunk_records(chunk))
             return (struct sh_waiter *)sh_at(offset) + index;

@@ -40,7 +40,7 @@ void whole_note(void)
 static uint64_t committed_by_walk(void)
 {
     const struct sh_arena_shared *shared = sh_arena.shared;
-    uint64_t bytes = shared->map_offset + sh_load_relaxed(&shared->map_committed);
+    uint64_t bytes = sh_arena.map_offset + sh_load_relaxed(&shared->map_committed);
     struct sh_span span;
 
     for (uint64_t head = 0; sh_span_at(head, &span); head += span.length) {

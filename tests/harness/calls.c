@@ -81,7 +81,8 @@ WRAP(int, poll, (struct pollfd * fds, nfds_t count, int time), (fds, count, time
 WRAP(int, ppoll, (struct pollfd * fds, nfds_t count, const struct timespec *time, const sigset_t *mask),
      (fds, count, time, mask), -1, EINTR, ENOMEM)
 WRAP(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size), -1, EINTR, EIO, EAGAIN)
-WRAP(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size), -1, EINTR, EAGAIN)
+/* Not EAGAIN: a pipe that is empty takes a byte. */
+WRAP(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size), -1, EINTR)
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), -1, ENOBUFS, EINTR,
      ENOMEM, ECONNRESET, EPIPE, ETOOMANYREFS)
 WRAP(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1, EINTR, ENOMEM, ECONNRESET)

@@ -38,7 +38,7 @@ static uint64_t alloc(uint64_t size)
 TEST(classes_hold_what_they_say_and_waste_a_quarter_at_most)
 {
     CHECK_OK(sh_arena_enter());
-    for (uint64_t size = 1; size <= sh_arena.shared->direct_minimum; size += size / 50 + 1) {
+    for (uint64_t size = 1; size <= sh_arena.direct_minimum; size += size / 50 + 1) {
         uint32_t class = sh_block_class_of(size);
         CHECK_LT(class, SH_CLASS_COUNT);
         CHECK_GE(sh_block_class_size(class), size);
@@ -342,7 +342,7 @@ TEST(any_offset_is_looked_up_without_harm)
     CHECK_RETURN(sh_block_find(0, &block), -EINVAL);
     CHECK_RETURN(sh_block_find(UINT64_MAX, &block), -EINVAL);
     for (int i = 0; i < 200000; i++) {
-        uint64_t offset = sh_arena.shared->heap_offset + test_random_below(&seed, 20 << 20);
+        uint64_t offset = sh_arena.heap_offset + test_random_below(&seed, 20 << 20);
         if (sh_block_find(offset, &block) == 0)
             CHECK_EQ(sh_offset(block.slab) + block.slab->first + block.index * block.slab->block_size, offset);
     }
