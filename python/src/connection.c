@@ -203,7 +203,9 @@ static PyObject *connection_recv(PyObject *object, PyObject *unused)
     }
     PyObject *block = shpy_block_alloc(connection->state, (size_t)coming.size);
     PyObject *item = NULL;
-    if (block && shpy_wire_read(connection, shpy_block_data(block), (size_t)coming.size) == 0)
+    if (!block)
+        return shpy_wire_skip(connection, &coming);
+    if (shpy_wire_read(connection, shpy_block_data(block), (size_t)coming.size) == 0)
         item = shpy_message_decode_owned(connection->state, block, 0, (size_t)coming.size);
     Py_XDECREF(block);
     return item;

@@ -125,6 +125,8 @@ static int encode_pickled(struct shpy_state *state, PyObject *object, unsigned w
     if (buffers)
         most += 2 * (size_t)PyList_GET_SIZE(buffers);
     message->keep = Py_BuildValue("NN", pieces, buffers ? buffers : Py_NewRef(Py_None));
+    if (!message->keep && !pieces)
+        Py_XDECREF(buffers);
     if (!message->keep)
         return -1;
     if (most > SHPY_FEW_PARTS && make_parts(message, most) < 0)

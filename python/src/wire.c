@@ -246,6 +246,25 @@ int shpy_wire_receive_head(struct shpy_connection *connection, struct shpy_comin
     return 0;
 }
 
+/* There is no memory for a message that is coming: it must not stand in the way of the next. Keeps the exception. */
+PyObject *shpy_wire_skip(struct shpy_connection *connection, struct shpy_coming *coming)
+{
+    PyObject *type, *value, *traceback;
+    char buffer[SHPY_SMALL];
+
+    PyErr_Fetch(&type, &value, &traceback);
+    for (uint64_t left = coming->size; left > 0;) {
+        size_t part = left < sizeof buffer ? (size_t)left : sizeof buffer;
+        if (shpy_wire_read(connection, buffer, part) < 0) {
+            PyErr_Clear(); /* the next call will say it again */
+            break;
+        }
+        left -= part;
+    }
+    PyErr_Restore(type, value, traceback);
+    return NULL;
+}
+
 /* The bytes of a message that is coming. */
 PyObject *shpy_wire_receive_bytes(struct shpy_connection *connection, struct shpy_coming *coming)
 {
@@ -257,7 +276,9 @@ PyObject *shpy_wire_receive_bytes(struct shpy_connection *connection, struct shp
         return bytes;
     }
     bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)coming->size);
-    if (bytes && shpy_wire_read(connection, PyBytes_AS_STRING(bytes), (size_t)coming->size) < 0)
+    if (!bytes)
+        return shpy_wire_skip(connection, coming);
+    if (shpy_wire_read(connection, PyBytes_AS_STRING(bytes), (size_t)coming->size) < 0)
         Py_CLEAR(bytes);
     return bytes;
 }

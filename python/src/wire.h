@@ -37,6 +37,10 @@ int shpy_wire_send(struct shpy_connection *connection, const struct shoal_bytes 
 int shpy_wire_receive_head(struct shpy_connection *connection, struct shpy_coming *ret_coming);
 int shpy_wire_read(struct shpy_connection *connection, char *to, size_t size);
 
+/* Drop a message whose begin was received through the descriptor, for want of memory, as the exception that is set
+ * says: NULL. */
+PyObject *shpy_wire_skip(struct shpy_connection *connection, struct shpy_coming *coming);
+
 /* The whole of a message whose begin was received, as bytes. */
 PyObject *shpy_wire_receive_bytes(struct shpy_connection *connection, struct shpy_coming *coming);
 
