@@ -13,7 +13,7 @@ LEFT_TO_DO = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"
 CONFLICT = re.compile(r"^(<{7}|>{7}) ")
 # Folders that exist on one machine only.
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home)/")
-BINARY = {".png", ".gz", ".svg", ".ico"}
+BINARY = {".bin", ".png", ".gz", ".svg", ".ico"}
 
 
 def tracked_files():
