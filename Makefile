@@ -41,7 +41,8 @@ bench-python: $(BUILD)/build.ninja
 	@tools/bench-python $(if $(QUICK),--quick)
 
 conformance: $(BUILD)/build.ninja
-	@tools/conformance $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(METHODS),--methods $(METHODS))
+	@tools/conformance $(if $(PYTHONS),--pythons $(PYTHONS)) $(if $(METHODS),--methods $(METHODS)) \
+		$(if $(SUITES),--suites $(SUITES))
 
 matrix: all
 	@tools/matrix --jobs 4 --write docs/bench/matrix.md
@@ -72,7 +73,7 @@ help:
 	@echo "make sanitize   run the tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make bench      measure, side by side with the alternatives"
 	@echo "make bench-python  the same for the Python package, beside multiprocessing and others"
-	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork for a part)"
+	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork SUITES=mp for a part)"
 	@echo "make matrix     the kill matrix: shoal and its peers, each killed in each way; an hour"
 	@echo "make stress     the long runs: kills at random, for more than an hour"
 	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"

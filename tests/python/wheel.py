@@ -4,6 +4,7 @@ usage: wheel.py    (by the interpreter that it is to be installed for)"""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,9 @@ def main():
         if build.returncode:
             print("no network: pip cannot fetch what builds the package")
             return 77
-        installed = run(*pip, "install", "--quiet", f"-Cbuilddir={folder}/build", ROOT, env=environment)
+        source = pathlib.Path(folder, "source")  # the build leaves things beside what it builds
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns("build", ".*", "__pycache__"))
+        installed = run(*pip, "install", "--quiet", source, env=environment)
         if installed.returncode:
             print(installed.stdout)
             return 1
