@@ -6,6 +6,7 @@ The library is installed into a folder of its own. Then, for the documents at th
 of the manual pages:
  - a block of C with a main is built as the README says, and has to end with 0; a block marked as text right after it is
    what it prints, where NNN stands for any number; a block of C without a main is compiled;
+ - a block of Python is run with the package, where that is built, and judged in the same way;
  - a link leads to something that is there; where its text is the `name` of a test, that test is in the file;
  - a command in a block marked sh or console is run, or is one of those that other tests run: ELSEWHERE says which."""
 
@@ -72,13 +73,14 @@ class Installed:
     """The library as a user has it: headers, library and pkg-config file below a folder."""
 
     def __init__(self, root, build, meson):
-        self.root = root
+        self.root, self.package = root, pathlib.Path(build, "python")
         subprocess.run([*meson, "install", "-C", build, "--no-rebuild", "--destdir", root, "--quiet"], check=True,
                        stdout=subprocess.DEVNULL)
         [library] = root.rglob("libshoal.so.0")
         folders = ":".join(str(path) for path in root.rglob("pkgconfig"))
         self.environment = dict(os.environ, LD_LIBRARY_PATH=str(library.parent), PKG_CONFIG_LIBDIR=folders,
-                                PKG_CONFIG_SYSROOT_DIR=str(root), LC_ALL="C")
+                                PKG_CONFIG_SYSROOT_DIR=str(root), LC_ALL="C", PYTHONPATH=str(self.package.resolve()),
+                                PYTHONDONTWRITEBYTECODE="1")
 
     def run(self, command, folder, **options):
         try:
@@ -101,12 +103,24 @@ def problem_of_code(installed, code, expected):
             return f"does not compile:\n{build.stderr}"
         if not has_main:
             return "has no main, and yet says what it prints" if expected is not None else None
-        result = installed.run(["./program"], folder)
-        if result.returncode != 0:
-            return f"ends with {result.returncode}: {result.stderr}{result.stdout}"
-        pattern = re.escape(expected).replace("NNN", r"\d+") if expected is not None else ".*"
-        if not re.fullmatch(pattern, result.stdout, re.S):
-            return f"prints\n{result.stdout}and not\n{expected}"
+        return problem_of_result(installed.run(["./program"], folder), expected)
+
+
+def problem_of_python(installed, code, expected):
+    """The same of a block of Python."""
+    if not list(pathlib.Path(installed.package, "shoal").glob("_core.*.so")):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "program.py").write_text(code)
+        return problem_of_result(installed.run([sys.executable, "program.py"], folder), expected)
+
+
+def problem_of_result(result, expected):
+    if result.returncode != 0:
+        return f"ends with {result.returncode}: {result.stderr}{result.stdout}"
+    pattern = re.escape(expected).replace("NNN", r"\d+") if expected is not None else ".*"
+    if not re.fullmatch(pattern, result.stdout, re.S):
+        return f"prints\n{result.stdout}and not\n{expected}"
     return None
 
 
@@ -133,11 +147,12 @@ def problems_of(installed, path, blocks):
     with tempfile.TemporaryDirectory() as folder:
         for index, (language, text, line) in enumerate(blocks):
             problem = None
-            if language == "c":
+            if language in ("c", "python"):
                 after = blocks[index + 1] if index + 1 < len(blocks) else ("", "", 0)
                 gap = after[2] - line - text.count("\n")
                 expected = after[1] if after[0] == "text" and gap <= 4 else None
-                problem = problem_of_code(installed, text, expected)
+                judge = problem_of_code if language == "c" else problem_of_python
+                problem = judge(installed, text, expected)
                 named = re.match(r"/\* (\w+\.c) ", text)
                 if named:
                     pathlib.Path(folder, named[1]).write_text(text)
@@ -145,7 +160,7 @@ def problems_of(installed, path, blocks):
                 found = [problem_of_command(installed, command, folder) for command in commands_of(text)]
                 problem = "; ".join(filter(None, found)) or None
             elif language not in ("text",):
-                problem = f"is marked {language or 'with nothing'}: c, sh, console or text"
+                problem = f"is marked {language or 'with nothing'}: c, python, sh, console or text"
             if problem:
                 yield f"{path.relative_to(ROOT)}:{line}: {problem}"
 
