@@ -4,7 +4,7 @@
 
 #include "soak.h"
 
-/* A quantity that should stay flat: the most of the first fifth of the rounds, of the last fifth, and of all. */
+/* A quantity that should stay flat: the most of the first three fifths of the rounds, of the last, and of all. */
 struct level {
     uint64_t first, last, most;
 };
@@ -20,14 +20,14 @@ struct report {
     uint64_t told, in_doubt;
     uint64_t tasks, tasks_lost, tasks_cancelled, tasks_left, keepers;
     uint64_t reclaimed, deaths;
-    uint32_t committed[MOST_ROUNDS], memory[MOST_ROUNDS], descriptors[MOST_ROUNDS];
+    uint32_t in_use[MOST_ROUNDS], committed[MOST_ROUNDS], memory[MOST_ROUNDS], descriptors[MOST_ROUNDS];
 };
 
 const char *report_name(unsigned operation);
 
 /* Add a round's ledger; what was measured after it, in kilobytes and pieces. */
 void report_add(struct report *report);
-void report_sample(struct report *report, uint64_t committed, uint64_t memory, int descriptors);
+void report_sample(struct report *report, const struct shoal_arena_stats *stats, uint64_t memory, int descriptors);
 
 void report_line(const struct report *report);
 void report_print(const struct report *report);

@@ -288,7 +288,7 @@ static void judge_arena(void)
     CHECK_OK(shoal_arena_stats(&stats));
     CHECK_EQ(stats.objects, QUEUES + 1 + LOCKS + 6);
     CHECK_LE(stats.blocks, stats.objects + QUEUES + 1);
-    report_sample(&report, stats.committed / 1024, own_memory(), count_descriptors());
+    report_sample(&report, &stats, own_memory(), count_descriptors());
     report.reclaimed = stats.reclaimed;
     report.deaths = stats.deaths;
 }
