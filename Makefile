@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 BUILD = build
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup demo test quick sanitize bench bench-python conformance matrix stress install tidy format clean help
+.PHONY: all setup demo test quick sanitize bench bench-python conformance matrix crash stress install tidy format clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/build.ninja
@@ -47,6 +47,9 @@ conformance: $(BUILD)/build.ninja
 matrix: all
 	@tools/matrix --jobs 4 --write docs/bench/matrix.md
 
+crash: all
+	@tools/crash --write
+
 stress: all
 	@meson test -C $(BUILD) --benchmark --suite stress --verbose
 
@@ -75,6 +78,7 @@ help:
 	@echo "make bench-python  the same for the Python package, beside multiprocessing and others"
 	@echo "make conformance  run CPython's tests of multiprocessing on the package (PYTHONS=3.11 METHODS=fork SUITES=mp for a part)"
 	@echo "make matrix     the kill matrix: shoal and its peers, each killed in each way; an hour"
+	@echo "make crash      kill at every point of every operation, and write the table in docs/bench/crash.md"
 	@echo "make stress     the long runs: kills at random, for more than an hour"
 	@echo "make install    install to PREFIX ($(PREFIX)), below DESTDIR where that is set"
 	@echo "make tidy       run clang-tidy; make format: run clang-format"

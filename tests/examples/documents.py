@@ -30,6 +30,7 @@ ELSEWHERE = {
     "pip install .": "the test `wheel`",
     "make demo": "the test `demo`, on a small tree",
     "make bench": "its harness by the test `bench`",
+    "make crash": "its programs by the suite `crash`",
     "make install": "the test `install`",
     "sudo make install": "the test `install`",
     "make install PREFIX=$HOME/.local": "the test `install`",
