@@ -231,6 +231,19 @@ def _results_of(submit, items, size, end):
             future.cancel()
 
 
+class _End:
+    """The end of a pool that is shut down, as the standard executor's thread shows it, and its queue."""
+
+    def __init__(self, pool):
+        self._pool = pool
+
+    def join(self):
+        self._pool.join()
+
+    def join_thread(self):
+        pass
+
+
 class ProcessPoolExecutor(Executor):
     """Calls functions in worker processes: max_workers of them, as many as there are cores where it is None.
 
@@ -292,6 +305,13 @@ class ProcessPoolExecutor(Executor):
         """The workers, by pid."""
         pool = self._pool
         return {} if pool is None else {worker.pid: worker for worker in pool._pool if worker.pid}
+
+    @property
+    def _executor_manager_thread(self):
+        """What others join to see the end of the standard executor: its thread, and its queue."""
+        return _End(self._pool)
+
+    _call_queue = _executor_manager_thread
 
     def submit(self, fn, /, *args, **kwargs):
         """Have fn(*args, **kwargs) called in a worker: a Future. RuntimeError after shutdown."""
