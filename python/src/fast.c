@@ -427,6 +427,20 @@ static int step(struct stack *stack, struct in *in, unsigned char op)
     }
 }
 
+/* What most results of large maps are. */
+static PyObject *read_small(const unsigned char *data, size_t size)
+{
+    if (size == 5 && data[2] == OP_INT1)
+        return PyLong_FromLong(data[3]);
+    if (size == 6 && data[2] == OP_INT2)
+        return PyLong_FromLong(data[3] | data[4] << 8);
+    if (size == 8 && data[2] == OP_INT4)
+        return PyLong_FromLong((int32_t)get_little(&(struct in){data + 3, data + 7}, 4));
+    if (size == 4 && data[2] == OP_NONE)
+        return Py_NewRef(Py_None);
+    return NULL;
+}
+
 PyObject *shpy_fast_read(const char *data, size_t size)
 {
     struct in in = {(const unsigned char *)data, (const unsigned char *)data + size};
@@ -434,6 +448,11 @@ PyObject *shpy_fast_read(const char *data, size_t size)
 
     if (size < 4 || in.at[0] != OP_PROTO)
         return NULL;
+    if (size <= 8 && in.end[-1] == OP_STOP) {
+        PyObject *small = read_small(in.at, size);
+        if (small)
+            return small;
+    }
     in.at += 2;
     stack.count = stack.mark_count = 0;
     while (in.at < in.end) {

@@ -59,6 +59,9 @@ struct shpy_result {
     shoal_future *future;
     PyObject *errors;
     PyObject *value;
+    PyObject *list; /* of a map that is being read: `collected` of it, and */
+    PyObject *failure;
+    uint64_t collected;
     PyObject *callback;
     PyObject *error_callback;
     struct shpy_result *next;

@@ -1,4 +1,5 @@
 /* result.c - what came of a task or a map: AsyncResult and MapResult. */
+#include "os/clock.h"
 #include "pool.h"
 #include "pool/turn.h"
 #include "pool/wait.h"
@@ -89,23 +90,85 @@ static void drop_future(struct shpy_result *result)
     }
 }
 
-static PyObject *collect(struct shpy_result *result)
+static int64_t left_until(int64_t deadline, int64_t timeout)
 {
-    PyObject *first_type = NULL, *first_value = NULL, *first_traceback = NULL;
-    PyObject *list = PyList_New((Py_ssize_t)result->count);
+    return timeout == SHOAL_FOREVER || timeout <= 0 ? timeout : sh_max(deadline - sh_clock_now(), INT64_C(0));
+}
 
-    for (uint64_t i = 0; list && i < result->count; i++) {
+/* What came of waiting: 0, -EAGAIN, -ETIMEDOUT; another code with an exception. */
+static int check_wait(int r)
+{
+    if (r < 0 && r != -EAGAIN && r != -ETIMEDOUT && !(r == -EINTR && PyErr_Occurred()))
+        shpy_error_raise(r, "cannot wait for a result");
+    return r;
+}
+
+/* Wait for an item of a map by waiting for the chunk that it is in. */
+static int call_wait_chunk(void *context, int64_t timeout)
+{
+    struct shpy_result *result = context;
+    uint64_t last = result->collected / result->chunk * result->chunk + result->chunk - 1;
+
+    return shoal_future_wait_item(result->future, sh_min(last, result->count - 1), timeout);
+}
+
+static int call_wait_all(void *context, int64_t timeout)
+{
+    return shoal_future_wait(((struct shpy_result *)context)->future, timeout);
+}
+
+/* The first that failed is what the map comes to, when all have ended. */
+static int note_failure(struct shpy_result *result)
+{
+    result->failure = shpy_encode_error();
+    result->collected = result->count;
+    return result->failure ? 0 : -EINTR;
+}
+
+/* Read the results of a map in their order, while workers go on with what comes later: 0; -EAGAIN or -ETIMEDOUT, and it
+ * can be gone on with; -EINTR with an exception. The list is nobody else's until it is complete. */
+static int collect(struct shpy_result *result, int64_t timeout)
+{
+    int64_t deadline = sh_clock_deadline(timeout);
+    int r = 0;
+
+    if (!result->list) {
+        result->list = PyList_New((Py_ssize_t)result->count);
+        if (!result->list)
+            return -EINTR;
+        PyObject_GC_UnTrack(result->list);
+    }
+    while (r == 0 && result->collected < result->count) {
+        uint64_t i = result->collected;
+        if (sh_item_state(sh_load_acquire(&sh_pool_item(result->future->job, i)->head)) == SH_ITEM_OPEN) {
+            r = shpy_wait(call_wait_chunk, result, left_until(deadline, timeout));
+            if (r < 0)
+                break;
+        }
         PyObject *value = shpy_result_item(result->pool, result->future, i, result->errors);
         if (value) {
-            PyList_SET_ITEM(list, (Py_ssize_t)i, value);
+            PyList_SET_ITEM(result->list, (Py_ssize_t)i, value);
+            result->collected++;
         } else {
-            PyErr_Fetch(&first_type, &first_value, &first_traceback);
-            Py_CLEAR(list);
+            r = note_failure(result);
         }
     }
-    if (first_type)
-        PyErr_Restore(first_type, first_value, first_traceback);
-    return list;
+    return r < 0 ? r : shpy_wait(call_wait_all, result, left_until(deadline, timeout));
+}
+
+/* What came of a map that has ended, and was read. */
+static PyObject *finish_list(struct shpy_result *result)
+{
+    PyObject *list = result->list;
+
+    result->list = NULL;
+    PyObject_GC_Track(list);
+    if (!result->failure)
+        return list;
+    Py_DECREF(list);
+    PyErr_SetObject((PyObject *)Py_TYPE(result->failure), result->failure);
+    Py_CLEAR(result->failure);
+    return NULL;
 }
 
 static int is_settled(shoal_pool *pool, const void *context)
@@ -123,12 +186,12 @@ static int call_await_settled(void *context, int64_t timeout)
 }
 
 /* Reading the results may run Python code, and so other threads: they wait until it is done. */
-static int begin_settling(struct shpy_result *result)
+static int begin_settling(struct shpy_result *result, int64_t timeout)
 {
     while (atomic_load(&result->is_settling)) {
-        int r = shpy_wait(call_await_settled, result, SHOAL_FOREVER);
-        if (r == -EINTR && PyErr_Occurred())
-            return -1;
+        int r = shpy_wait(call_await_settled, result, timeout);
+        if (r < 0)
+            return r;
     }
     atomic_store(&result->is_settling, 1);
     return 0;
@@ -140,30 +203,38 @@ static void end_settling(struct shpy_result *result)
     sh_turn_ring(&result->pool->shared->event);
 }
 
-/* Find out what came of a task that has ended. 0, or -1 with an exception that is none of its. */
-static int settle(struct shpy_result *result)
+static int read_value(struct shpy_result *result, int64_t timeout)
 {
+    int r = result->is_map ? collect(result, timeout) : shpy_wait(call_wait_all, result, timeout);
+
+    if (r < 0)
+        return r;
+    PyObject *value =
+        result->is_map ? finish_list(result) : shpy_result_item(result->pool, result->future, 0, result->errors);
+    result->success = value != NULL;
+    result->value = value ? value : shpy_encode_error();
+    return result->value ? 0 : -EINTR;
+}
+
+/* Find out what came of a task, waiting for it. 0, -EAGAIN, -ETIMEDOUT; another code with an exception. */
+static int settle(struct shpy_result *result, int64_t timeout)
+{
+    int r = 0;
+
     if (result->value)
         return 0;
-    if (begin_settling(result) < 0)
-        return -1;
-    if (result->value) {
+    result->waiters++;
+    r = begin_settling(result, timeout);
+    if (r == 0) {
+        r = result->value ? 0 : read_value(result, timeout);
         end_settling(result);
-        return 0;
     }
-    PyObject *value =
-        result->is_map ? collect(result) : shpy_result_item(result->pool, result->future, 0, result->errors);
-    int success = value != NULL;
-    if (!value)
-        value = shpy_encode_error();
-    result->value = value;
-    result->success = success;
-    end_settling(result);
-    if (!value)
-        return -1;
-    Py_CLEAR(result->errors);
-    drop_future(result);
-    return 0;
+    result->waiters--;
+    if (result->value) {
+        Py_CLEAR(result->errors);
+        drop_future(result);
+    }
+    return check_wait(r);
 }
 
 /* --- waiting --- */
@@ -202,18 +273,18 @@ static int await(struct shpy_result *result, int64_t timeout)
     result->waiters--;
     if (result->future)
         drop_future(result);
-    if (r < 0 && r != -EAGAIN && r != -ETIMEDOUT && !(r == -EINTR && PyErr_Occurred()))
-        shpy_error_raise(r, "cannot wait for a result");
-    return r;
+    return check_wait(r);
 }
 
 PyObject *shpy_result_get(struct shpy_result *result, int64_t timeout)
 {
-    int r = await(result, timeout);
+    int r = result->has_callback ? await(result, timeout) : 0;
 
+    if (r == 0)
+        r = settle(result, timeout);
     if (r == -EAGAIN || r == -ETIMEDOUT)
         PyErr_SetNone(result->pool->state->timeout_error);
-    if (r < 0 || settle(result) < 0)
+    if (r < 0)
         return NULL;
     if (result->success)
         return Py_NewRef(result->value);
@@ -412,7 +483,7 @@ static PyObject *result_call_back(PyObject *object, PyObject *unused)
     struct shpy_result *result = (struct shpy_result *)object;
     PyObject *nothing = Py_None;
 
-    if (settle(result) < 0)
+    if (settle(result, SHOAL_FOREVER) < 0)
         PyErr_WriteUnraisable(object);
     PyObject *callback = result->success ? result->callback : result->error_callback;
     if (callback && result->value) {
@@ -486,7 +557,7 @@ static PyObject *result_successful(PyObject *object, PyObject *unused)
 
     if (!is_ready(result))
         return PyErr_Format(PyExc_ValueError, "%R not ready", object);
-    if (settle(result) < 0)
+    if (settle(result, SHOAL_FOREVER) < 0)
         return NULL;
     return PyBool_FromLong(result->success);
 }
@@ -561,6 +632,7 @@ static int result_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(result->pool);
     Py_VISIT(result->errors);
     Py_VISIT(result->value);
+    Py_VISIT(result->failure);
     Py_VISIT(result->callback);
     Py_VISIT(result->error_callback);
     return 0;
@@ -573,6 +645,7 @@ static int result_clear(PyObject *object)
 
     Py_CLEAR(result->errors);
     Py_CLEAR(result->value);
+    Py_CLEAR(result->failure);
     Py_CLEAR(result->callback);
     Py_CLEAR(result->error_callback);
     return 0;
@@ -586,6 +659,9 @@ static void result_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     shoal_future_free(result->future);
     result_clear(object);
+    if (result->list)
+        PyObject_GC_Track(result->list);
+    Py_XDECREF(result->list);
     Py_XDECREF((PyObject *)result->pool);
     type->tp_free(object);
     Py_DECREF(type);

@@ -61,6 +61,7 @@ enum {
     SH_JOB_FREE = 4,     /* the slot stands for nothing and owns no block */
     SH_JOB_PRIVATE = 8,  /* main is filling it, or taking it apart */
     SH_JOB_WATCHED = 16, /* somebody waits for one of its items: workers ring after each */
+    SH_JOB_LARGE = 32,   /* a record may name a block */
     SH_JOB_BITS = 0xffff,
 };
 
@@ -77,7 +78,7 @@ enum {
  * First line: written by main before the job is linked; never changes while the job lives.
  * life: by main until it is linked; DONE is set once: of a single task by its worker when the item has ended, else by
  *     whoever retires the last chunk, under `take`, or cancels the rest. LISTED by compare-and-swap from a value
- *     without DONE; WATCHED at any time by main.
+ *     without DONE; WATCHED at any time by main; LARGE by a worker before its first such record, of a map.
  * word: waiters of the job sleep here, in SH_WORD_DATA; nobody locks it (sh_word_ring).
  * item: the record of a single task.
  * next_item, limit, done: under the pool's `take`.

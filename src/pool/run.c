@@ -13,6 +13,8 @@
  * next, whoever buries us finds the block by the place's note (sh_bury_keep_block). */
 static void commit_block(struct shoal_task *task, uint64_t block, uint64_t head)
 {
+    if (!sh_job_is_single(task->job) && !(sh_load_relaxed(&task->job->life) & SH_JOB_LARGE))
+        sh_or_ordered(&task->job->life, SH_JOB_LARGE);
     sh_store_step(&task->place->block, block);
     sh_store_step(&task->record->data, block);
     SH_CRASH_POINT(pool_block_named);

@@ -196,9 +196,12 @@ int sh_table_is_whole(const struct sh_job *job)
            job->count <= sh_block_capacity(job->results) / job->stride;
 }
 
-static void free_parts(struct sh_job *job)
+/* life: the job's, before it became PRIVATE. */
+static void free_parts(struct sh_job *job, uint64_t life)
 {
-    if (sh_table_is_whole(job) && (job->results || sh_job_is_single(job)))
+    int has_blocks = sh_job_is_single(job) || (job->results && life & (SH_JOB_LARGE | SH_JOB_PRIVATE));
+
+    if (has_blocks && sh_table_is_whole(job))
         for (uint64_t i = 0; i < job->count; i++)
             free_record(sh_pool_item(job, i));
     free_part(&job->results);
@@ -215,8 +218,9 @@ void sh_table_free_parts(struct shoal_future *future)
 {
     struct sh_job *job = future->job;
 
+    uint64_t life = sh_load_relaxed(&job->life);
     sh_store_step(&job->life, (uint64_t)future->generation << 32 | SH_JOB_PRIVATE);
-    free_parts(job);
+    free_parts(job, life);
     sh_store_release(&job->life, (uint64_t)future->generation << 32 | SH_JOB_FREE);
 }
 
@@ -237,9 +241,10 @@ void sh_table_destroy(struct sh_pool_shared *shared)
         struct sh_job *job = sh_pool_find_job(shared, i);
         if (!job)
             break;
-        if (sh_load_acquire(&job->life) & SH_JOB_FREE)
+        uint64_t life = sh_load_acquire(&job->life);
+        if (life & SH_JOB_FREE)
             continue;
-        free_parts(job);
+        free_parts(job, life);
         sh_store_step(&job->life, SH_JOB_FREE);
     }
     for (unsigned segment = SH_POOL_SEGMENTS - 1; segment > 0; segment--) {
