@@ -208,6 +208,16 @@ class _Replacement:
         return "<%s pid=%s>" % (self.name, self.pid)
 
 
+class _Waiting:
+    """The tasks that no worker has begun, for those who ask how many there are."""
+
+    def __init__(self, pool):
+        self._owner = pool
+
+    def qsize(self):
+        return self._owner._stats()["pending"]
+
+
 class Pool(_Telling):
     """Worker processes that call functions: as many as there are cores, or processes.
 
@@ -299,6 +309,16 @@ class Pool(_Telling):
                 worker = self._workers[index] = _Replacement(pid)
             workers.append(worker)
         return workers
+
+    @property
+    def _cache(self):
+        """As long as there are tasks that have not ended."""
+        stats = self._stats()
+        return dict.fromkeys(range(stats["submitted"] - stats["completed"]))
+
+    @property
+    def _taskqueue(self):
+        return _Waiting(self)
 
     def _repopulate_pool(self):
         """Nothing: dead workers are replaced when they die."""

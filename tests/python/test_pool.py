@@ -378,6 +378,16 @@ def test_workers_are_replaced_after_their_tasks(context):
     assert len(set(pids)) >= 4
 
 
+def test_how_much_there_is_to_do(forked):
+    results = [forked.apply_async(nap, (0.2,)) for _ in range(6)]
+    wait_until(lambda: forked._taskqueue.qsize() <= 4)
+    assert 4 <= len(forked._cache) <= 6 and results[-1]._number_left == 1
+    for result in results:
+        result.wait()
+    wait_until(lambda: len(forked._cache) == 0)
+    assert forked._taskqueue.qsize() == 0 and results[-1]._number_left == 0
+
+
 def test_more_workers_than_work():
     with shoal.get_context("fork").Pool(60) as pool:
         assert pool.map(square, range(5)) == [0, 1, 4, 9, 16]

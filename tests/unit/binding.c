@@ -1,9 +1,10 @@
 /* binding.c - a pool whose processes are started, and whose tasks are run, in the way of another language: here of this
  * program, by a fork of its own. */
+#include "pool/binding.h"
+
 #include "arena/arena.h"
 #include "os/life.h"
 #include "os/process.h"
-#include "pool/binding.h"
 #include "pool/names.h"
 #include "pool/run.h"
 #include "pool/submit.h"
