@@ -577,7 +577,7 @@ static PyObject *iterator_new(PyTypeObject *type, PyObject *args, PyObject *kwar
         !PyArg_ParseTuple(args, "O!OOnnp", state->pool_type, &pool, &function, &iterable, &chunk, &most, &is_unordered))
         return NULL;
     if (!((struct shpy_pool *)pool)->pool || ((struct shpy_pool *)pool)->is_closed) {
-        shpy_submit_raise(-EPIPE);
+        shpy_submit_raise((struct shpy_pool *)pool, -EPIPE);
         return NULL;
     }
     struct iterator *iterator = (struct iterator *)type->tp_alloc(type, 0);

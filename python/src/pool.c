@@ -6,11 +6,11 @@
 #include <errno.h>
 
 /* Whether tasks can be submitted: 0, or -1 with an exception. */
-static int check_open(const struct shpy_pool *pool)
+static int check_open(struct shpy_pool *pool)
 {
     if (sh_likely(pool->pool && !pool->is_closed))
         return 0;
-    return shpy_submit_raise(-EPIPE);
+    return shpy_submit_raise(pool, -EPIPE);
 }
 
 /* --- apply --- */

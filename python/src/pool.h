@@ -107,7 +107,7 @@ int shpy_submit_call(struct shpy_pool *pool, PyObject *function, PyObject *args,
 int shpy_submit_batch(struct shpy_pool *pool, PyObject *function, struct shpy_batch *batch, enum shpy_call call,
                       size_t chunk, shoal_future_callback *callback, void *context, shoal_future **ret_future);
 /* Raise for a negative code of submitting: -1. */
-int shpy_submit_raise(int code);
+int shpy_submit_raise(struct shpy_pool *pool, int code);
 
 /* result.c */
 /* The value of an item that has ended: NULL with the exception that it ended with. */

@@ -13,13 +13,27 @@
 #define ROOM_MANY 16 /* and of many */
 #define LEAST_UNLOCKED 65536
 
-int shpy_submit_raise(int code)
+/* The pool was given up: the error says why. */
+static void raise_broken(struct shpy_pool *pool)
+{
+    PyObject *exception = PyObject_CallMethod((PyObject *)pool, "_failure", "iiiiiis", -ENOEXEC, 0, 0, 0, 0, 0,
+                                              pool->shared->reason[0] ? pool->shared->reason
+                                                                      : "worker after worker died before it had begun");
+
+    if (exception)
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_XDECREF(exception);
+}
+
+int shpy_submit_raise(struct shpy_pool *pool, int code)
 {
     if (code == -EPIPE)
         PyErr_SetString(PyExc_ValueError, "Pool not running");
     else if (code == -EPERM)
         PyErr_SetString(PyExc_RuntimeError, "a pool can be used by the process alone that opened it: pass what is to "
                                             "be done to that one, or open a pool here");
+    else if (code == -ENOEXEC)
+        raise_broken(pool);
     else
         shpy_error_raise(code, "a task cannot be submitted");
     return -1;
@@ -80,7 +94,7 @@ static int submit_message(struct shpy_pool *pool, const struct shpy_message *mes
         r = submit(pool, submission, ret_future);
     if (r < 0 && submission->block)
         sh_block_free(submission->block);
-    return r < 0 ? shpy_submit_raise(r) : 0;
+    return r < 0 ? shpy_submit_raise(pool, r) : 0;
 }
 
 /* What a call's item is made of: a new reference. */
@@ -132,7 +146,7 @@ int shpy_submit_call(struct shpy_pool *pool, PyObject *function, PyObject *args,
     if (r == 0)
         return 0;
     Py_CLEAR(*ret_errors);
-    return shpy_submit_raise(r);
+    return shpy_submit_raise(pool, r);
 }
 
 /* --- a batch --- */
@@ -162,7 +176,8 @@ static int move_to_block(struct shpy_batch *batch)
 }
 
 /* The job's block: where each item lies, and what they have in common, then the bytes. */
-static int make_block(struct shpy_batch *batch, const struct shpy_message *common, struct sh_submission *submission)
+static int make_block(struct shpy_pool *pool, struct shpy_batch *batch, const struct shpy_message *common,
+                      struct sh_submission *submission)
 {
     size_t at = sh_round_up(batch->size, (size_t)DATA_ALIGNMENT);
 
@@ -170,7 +185,7 @@ static int make_block(struct shpy_batch *batch, const struct shpy_message *commo
         return -1;
     int r = batch->block ? 0 : move_to_block(batch);
     if (r < 0) {
-        shpy_submit_raise(r);
+        shpy_submit_raise(pool, r);
         return -1;
     }
     if (common->size) {
@@ -233,14 +248,14 @@ int shpy_submit_batch(struct shpy_pool *pool, PyObject *function, struct shpy_ba
         submission.items = batch->data + (batch->parts[0].offset - batch->head);
         submission.size = batch->parts[0].size;
     } else if (batch->count) {
-        r = make_block(batch, &common, &submission);
+        r = make_block(pool, batch, &common, &submission);
     }
     shpy_message_clear(&common);
     if (r < 0)
         return -1;
     r = submit(pool, &submission, ret_future);
     if (r < 0)
-        return shpy_submit_raise(r);
+        return shpy_submit_raise(pool, r);
     if (submission.block) /* it is the job's now */
         *batch = (struct shpy_batch){.errors = batch->errors, .count = batch->count};
     return 0;

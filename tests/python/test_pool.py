@@ -562,7 +562,7 @@ def test_an_initializer_that_raises(context, capfd):
         result = pool.apply_async(square, (1,))
         with pytest.raises(BrokenPoolError, match="ValueError: no 'start'"):
             result.get(timeout=30)
-        with pytest.raises(Exception):
+        with pytest.raises(BrokenPoolError, match="ValueError: no 'start'"):
             pool.apply(square, (1,))
 
 
