@@ -293,7 +293,7 @@ static PyObject *item_of(struct iterator *iterator, shoal_future *future, uint64
     PyObject *errors = NULL, *value;
 
     if (!iterator->errors || first == 0)
-        return shpy_result_item(iterator->pool, future, item, iterator->errors);
+        return shpy_outcome_item(iterator->pool, future, item, iterator->errors);
     PyObject *number = PyLong_FromUnsignedLongLong(first + item);
     PyObject *error = number ? PyDict_GetItemWithError(iterator->errors, number) : NULL;
     Py_XDECREF(number);
@@ -301,7 +301,7 @@ static PyObject *item_of(struct iterator *iterator, shoal_future *future, uint64
         errors = Py_BuildValue("{KO}", (unsigned long long)item, error);
     if (PyErr_Occurred())
         return NULL;
-    value = shpy_result_item(iterator->pool, future, item, errors);
+    value = shpy_outcome_item(iterator->pool, future, item, errors);
     Py_XDECREF(errors);
     return value;
 }

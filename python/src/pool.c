@@ -55,7 +55,7 @@ static PyObject *pool_apply(PyObject *object, PyObject *const *args, Py_ssize_t 
         return NULL;
     int r = shpy_wait(call_wait, future, SHOAL_FOREVER);
     if (sh_likely(r == 0))
-        value = shpy_result_item(pool, future, 0, errors);
+        value = shpy_outcome_item(pool, future, 0, errors);
     else if (!PyErr_Occurred())
         shpy_error_raise(r, "cannot wait for a result");
     shoal_future_free(future);
@@ -74,11 +74,11 @@ static PyObject *pool_apply_async(PyObject *object, PyObject *const *args, Py_ss
     PyObject *result = shpy_result_new(pool, values[3], values[4]);
     if (!result)
         return NULL;
-    shoal_future_callback *callback = shpy_result_expect((struct shpy_result *)result);
+    shoal_future_callback *callback = shpy_callback_expect((struct shpy_result *)result);
     if (submit(pool, values, callback, result, &errors, &future) < 0) {
-        shpy_result_cancel((struct shpy_result *)result);
+        shpy_callback_cancel((struct shpy_result *)result);
         Py_CLEAR(result);
-    } else if (shpy_result_begin((struct shpy_result *)result, future, 1, errors) < 0) {
+    } else if (shpy_callback_begin((struct shpy_result *)result, future, 1, errors) < 0) {
         Py_CLEAR(result);
     }
     return result;
@@ -143,15 +143,15 @@ static int submit_map(struct shpy_pool *pool, PyObject **values, enum shpy_call 
     if (r == 0)
         r = read_chunk(pool, values[2], batch.count, &result->chunk);
     if (r == 0) {
-        shoal_future_callback *callback = shpy_result_expect(result);
+        shoal_future_callback *callback = shpy_callback_expect(result);
         r = shpy_submit_batch(pool, values[0], &batch, call, result->chunk, callback, result, &future);
         if (r < 0)
-            shpy_result_cancel(result);
+            shpy_callback_cancel(result);
     }
     if (r == 0) {
         PyObject *errors = batch.errors;
         batch.errors = NULL;
-        r = shpy_result_begin(result, future, batch.count, errors);
+        r = shpy_callback_begin(result, future, batch.count, errors);
     }
     shpy_encode_clear(&batch);
     return r;
@@ -173,7 +173,7 @@ static PyObject *map(PyObject *object, PyObject **values, enum shpy_call call)
 static PyObject *map_and_wait(PyObject *object, PyObject **values, enum shpy_call call)
 {
     PyObject *result = map(object, values, call);
-    PyObject *list = result ? shpy_result_get((struct shpy_result *)result, SHOAL_FOREVER) : NULL;
+    PyObject *list = result ? shpy_outcome_get((struct shpy_result *)result, SHOAL_FOREVER) : NULL;
 
     Py_XDECREF(result);
     return list;
@@ -463,7 +463,8 @@ static PyMethodDef pool_methods[] = {
     {"_refuse", pool_refuse, METH_VARARGS, "In a worker: say (place, why), before it ends. Whether it is the first."},
     {"_serve", shpy_worker_serve, METH_VARARGS,
      "In a worker: run tasks (place, generation, flush, whether SystemExit and its kind cost a task alone)."},
-    {"_await_ended", shpy_result_await_ended, METH_NOARGS, "A result whose callback is due; None: there will be none."},
+    {"_await_ended", shpy_callback_await_ended, METH_NOARGS,
+     "A result whose callback is due; None: there will be none."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -109,18 +109,29 @@ int shpy_submit_batch(struct shpy_pool *pool, PyObject *function, struct shpy_ba
 /* Raise for a negative code of submitting: -1. */
 int shpy_submit_raise(struct shpy_pool *pool, int code);
 
-/* result.c */
+/* outcome.c */
 /* The value of an item that has ended: NULL with the exception that it ended with. */
-PyObject *shpy_result_item(struct shpy_pool *pool, shoal_future *future, uint64_t item, PyObject *errors);
-PyObject *shpy_result_new(struct shpy_pool *pool, PyObject *callback, PyObject *error_callback);
-/* Before the result's task is submitted; where that fails; when it is. */
-shoal_future_callback *shpy_result_expect(struct shpy_result *result);
-void shpy_result_cancel(struct shpy_result *result);
-int shpy_result_begin(struct shpy_result *result, shoal_future *future, uint64_t count, PyObject *errors);
+PyObject *shpy_outcome_item(struct shpy_pool *pool, shoal_future *future, uint64_t item, PyObject *errors);
+/* Find out what came of a task, waiting for it; wait for it (with callbacks, until they were called). 0, -EAGAIN,
+ * -ETIMEDOUT; another code with an exception. Whether that would wait. */
+int shpy_outcome_settle(struct shpy_result *result, int64_t timeout);
+int shpy_outcome_await(struct shpy_result *result, int64_t timeout);
+int shpy_outcome_is_ready(struct shpy_result *result);
 /* Wait for it and say what came of it: a new reference. */
-PyObject *shpy_result_get(struct shpy_result *result, int64_t timeout);
-/* Methods of the pool, for the thread that calls callbacks. */
-PyObject *shpy_result_await_ended(PyObject *pool, PyObject *unused);
+PyObject *shpy_outcome_get(struct shpy_result *result, int64_t timeout);
+
+/* callback.c */
+/* Before the result's task is submitted; where that fails; when it is. */
+shoal_future_callback *shpy_callback_expect(struct shpy_result *result);
+void shpy_callback_cancel(struct shpy_result *result);
+int shpy_callback_begin(struct shpy_result *result, shoal_future *future, uint64_t count, PyObject *errors);
+/* Methods of the pool, and of results. */
+PyObject *shpy_callback_await_ended(PyObject *pool, PyObject *unused);
+PyObject *shpy_callback_watch(PyObject *result, PyObject *callback);
+PyObject *shpy_callback_call(PyObject *result, PyObject *unused);
+
+/* result.c */
+PyObject *shpy_result_new(struct shpy_pool *pool, PyObject *callback, PyObject *error_callback);
 int shpy_result_add(PyObject *module, struct shpy_state *state);
 
 /* imap.c */
