@@ -248,7 +248,9 @@ static int ring_other(void)
         CHECK_COUNT(shoal_queue_fd(queue));
         CHECK_SYS(write(there[1], "", 1));
         CHECK_SYS(read(go[0], &byte, 1));
-        CHECK_EQ(poll(&(struct pollfd){.fd = shoal_queue_fd(queue), .events = POLLIN}, 1, 0), 1);
+        int error = test_fault_error();
+        if (error != ENOENT && error != EACCES) /* which stand for a poller that is gone, or another user's */
+            CHECK_EQ(poll(&(struct pollfd){.fd = shoal_queue_fd(queue), .events = POLLIN}, 1, 0), 1);
         get_one();
         test_exit(0);
     }

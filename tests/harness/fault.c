@@ -86,6 +86,11 @@ void test_fault_release(void)
         plan->n = held;
 }
 
+int test_fault_error(void)
+{
+    return plan && plan->struck ? plan->error : 0;
+}
+
 /* What of the arena is in use; all zero where there is none. */
 struct use {
     uint64_t blocks, members;

@@ -31,6 +31,9 @@ void test_each_fault_in(enum test_fault_side side, int (*operation)(void), void 
 void test_fault_hold(void);
 void test_fault_release(void);
 
+/* The error that a call of this run has failed with, in whichever process; 0 where none has. */
+int test_fault_error(void);
+
 /* For calls.c: whether this call is to fail, and with which of its errors; 0 where it is not. */
 int test_fault_strikes(const char *name, const int *errors);
 
