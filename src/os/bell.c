@@ -55,8 +55,8 @@ static int with_bell(pid_t owner, int fd, ssize_t (*act)(int fd))
 
     if (opened >= 0 && owner == getpid())
         opened = fd;
-    if (opened < 0)
-        return opened == -EMFILE || opened == -ENFILE || opened == -ENOMEM || opened == -EINTR ? opened : -ESRCH;
+    if (opened < 0) /* it is gone, or of another user */
+        return opened == -ENOENT || opened == -EACCES || opened == -EBADF ? -ESRCH : opened;
     ssize_t r = act(opened);
     int error = errno;
     if (opened != fd || owner != getpid())

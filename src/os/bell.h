@@ -12,7 +12,7 @@ int sh_bell_open(void);
 void sh_bell_close(int fd);
 
 /* Make the bell with this number in that process readable, or not. -ESRCH where it is gone; -EMFILE, -ENFILE, -ENOMEM
- * and -EINTR where it could not be reached. */
+ * and others of open and fstat where it could not be reached. */
 int sh_bell_ring(pid_t owner, int fd);
 int sh_bell_silence(pid_t owner, int fd);
 
