@@ -9,7 +9,7 @@ import select
 import signal
 from multiprocessing import util
 
-from . import _core, _family
+from . import _core, _family, _interrupt
 
 
 class _Placed:
@@ -58,9 +58,11 @@ class _Forked:
     """Forks, having said what the fork takes. Where it cannot, nothing stays open."""
 
     def _launch(self, process_obj):
+        with _interrupt.Held() as held:
+            self._fork(process_obj, held.mask)
+
+    def _fork(self, process_obj, mask):
         ends = []
-        # What runs at a fork cannot raise: it would swallow a Ctrl-C, and leave a lock of logging's held.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
         try:
             ends += os.pipe()  # the child writes nothing into this, so its parent learns of its end
             ends += os.pipe()  # and the other way round
@@ -75,7 +77,6 @@ class _Forked:
         finally:
             _core.family_next_fork(0, -1)
             util.close_fds(*ends)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _run(process_obj, mask, child_ended, child_lives, parent_ended, parent_lives):
@@ -87,6 +88,7 @@ def _run(process_obj, mask, child_ended, child_lives, parent_ended, parent_lives
             atexit._clear()
             atexit.register(util._exit_function)
         util.close_fds(child_ended, parent_lives)
+        _interrupt.forget()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = process_obj._bootstrap(parent_sentinel=parent_ended)
     finally:

@@ -15,7 +15,7 @@ from multiprocessing.pool import (CLOSE, INIT, RUN, TERMINATE, ExceptionWithTrac
                                   RemoteTraceback, ThreadPool)
 from multiprocessing.reduction import ForkingPickler
 
-from . import _core, _popen
+from . import _core, _interrupt, _popen
 from .context import ProcessError, _default_context
 
 __all__ = ["Pool", "ThreadPool", "AsyncResult", "MapResult", "IMapIterator", "IMapUnorderedIterator",
@@ -250,16 +250,13 @@ class Pool(_Telling):
         self._workers = [None] * processes
         self._handler = None
         self._feeders = []
-        # Ctrl-C waits until the pool is there, and reaches no worker before that ignores it. A fork server that is
-        # started here is for others too, and must not inherit that.
-        waits = () if self._ctx.get_start_method() == "forkserver" else (signal.SIGINT,)
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, waits)
-        try:
+        # No worker is to be interrupted before it ignores that. A fork server that is started here is for others too, and
+        # must not inherit that the signal is blocked.
+        with _interrupt.Held(blocks=self._ctx.get_start_method() != "forkserver") as held:
+            self._mask = held.mask
             self._open(processes, maxtasksperchild or 0)
             self._state = RUN
             self._finalizer = util.Finalize(self, _terminate_at_exit, args=(weakref.ref(self),), exitpriority=15)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     # --- processes: called by the core, in main while the pool is opened, then in the keeper
 
@@ -291,6 +288,7 @@ class Pool(_Telling):
 
     def _become_keeper(self):
         process._children = set()
+        _interrupt.forget()
         _popen.adopt_forkserver()
 
     def _collect(self):
