@@ -250,8 +250,8 @@ class Pool(_Telling):
         self._workers = [None] * processes
         self._handler = None
         self._feeders = []
-        # No worker is to be interrupted before it ignores that. A fork server that is started here is for others too, and
-        # must not inherit that the signal is blocked.
+        # No worker is to be interrupted before it ignores that. A fork server that is started here is for others
+        # too, and must not inherit that the signal is blocked.
         with _interrupt.Held(blocks=self._ctx.get_start_method() != "forkserver") as held:
             self._mask = held.mask
             self._open(processes, maxtasksperchild or 0)
