@@ -355,8 +355,9 @@ class Pool(_Telling):
 
     def _start_handler(self):
         """A first callback is to come: have a thread that calls it, and those after it."""
-        self._handler = threading.Thread(target=self._handle_results, name="PoolResultHandler", daemon=True)
-        self._handler.start()
+        handler = threading.Thread(target=self._handle_results, name="PoolResultHandler", daemon=True)
+        handler.start()
+        self._handler = handler
 
     def _handle_results(self):
         while True:

@@ -98,6 +98,8 @@ static int have_handler(struct shpy_pool *pool)
     pool->is_handled = 1;
     PyObject *nothing = PyObject_CallMethod((PyObject *)pool, "_start_handler", NULL);
     Py_XDECREF(nothing);
+    if (!nothing)
+        pool->is_handled = 0; /* the next one tries again */
     return nothing ? 0 : -1;
 }
 

@@ -225,14 +225,12 @@ static void feed_chunk(struct iterator *iterator)
     int r = shpy_encode_begin(&batch, iterator->chunk);
     if (r == 0)
         r = shpy_encode_items(iterator->pool, &batch, source, iterator->chunk);
-    PyObject *failure = r < 0 ? shpy_encode_error() : NULL;
+    PyObject *failure = r < 0 ? shpy_encode_any_error() : NULL;
     int is_over = r < 0 || batch.count < iterator->chunk;
 
-    if (r < 0 && !failure)
-        failure = Py_NewRef(PyExc_KeyboardInterrupt);
     if (r == 0 && batch.count && submit_entry(iterator, &batch) < 0) {
         is_over = 1;
-        Py_XSETREF(failure, shpy_encode_error());
+        Py_XSETREF(failure, shpy_encode_any_error());
     }
     shpy_encode_clear(&batch);
     Py_DECREF(source);
@@ -585,7 +583,7 @@ static PyObject *iterator_new(PyTypeObject *type, PyObject *args, PyObject *kwar
         return NULL;
     iterator->pool = (struct shpy_pool *)Py_NewRef(pool);
     iterator->function = Py_NewRef(function);
-    iterator->chunk = (size_t)chunk;
+    iterator->chunk = chunk < MOST_AT_ONCE ? (size_t)chunk : MOST_AT_ONCE;
     iterator->most = (size_t)most;
     iterator->is_unordered = is_unordered;
     if (begin(iterator, iterable) < 0) {

@@ -72,7 +72,8 @@ static int launch(void *context, const struct sh_expected *expected, pid_t *ret_
     return 0;
 }
 
-/* The process objects are told, and may know what the system does not. */
+/* The process objects are told, and may know what the system does not. What is set already, where a pool that cannot be
+ * opened is taken apart, stays. */
 static int reap(void *context, uint32_t index, int pidfd, pid_t pid, struct sh_process_end *ret_end)
 {
     struct shpy_pool *pool = context;
@@ -81,6 +82,8 @@ static int reap(void *context, uint32_t index, int pidfd, pid_t pid, struct sh_p
 
     if (r == -EAGAIN)
         return r;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
     PyObject *known = r == 0 ? PyLong_FromLong(end.signal ? -end.signal : end.code) : Py_NewRef(Py_None);
     PyObject *answer = known ? PyObject_CallMethod((PyObject *)pool, "_reaped", "IO", index, known) : NULL;
     long code = answer && answer != Py_None ? PyLong_AsLong(answer) : 0;
@@ -90,7 +93,7 @@ static int reap(void *context, uint32_t index, int pidfd, pid_t pid, struct sh_p
     }
     Py_XDECREF(known);
     Py_XDECREF(answer);
-    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
     if (r == 0)
         *ret_end = end;
     return r;

@@ -180,14 +180,12 @@ static int make_block(struct shpy_pool *pool, struct shpy_batch *batch, const st
                       struct sh_submission *submission)
 {
     size_t at = sh_round_up(batch->size, (size_t)DATA_ALIGNMENT);
+    int r = batch->block ? 0 : move_to_block(batch);
 
+    if (r < 0)
+        return shpy_submit_raise(pool, r);
     if (common->size && shpy_encode_grow(batch, common->size + 2 * DATA_ALIGNMENT) < 0)
         return -1;
-    int r = batch->block ? 0 : move_to_block(batch);
-    if (r < 0) {
-        shpy_submit_raise(pool, r);
-        return -1;
-    }
     if (common->size) {
         batch->parts[batch->count] = (struct sh_part){.offset = batch->head + at, .size = common->size};
         copy_parts(common, batch->data + at);
