@@ -142,8 +142,8 @@ PyObject *shpy_callback_call(PyObject *object, PyObject *unused)
     struct shpy_result *result = (struct shpy_result *)object;
     PyObject *nothing = Py_None;
 
-    if (shpy_outcome_settle(result, SHOAL_FOREVER) < 0)
-        PyErr_WriteUnraisable(object);
+    if (shpy_outcome_settle(result, SHOAL_FOREVER) < 0) /* no signal's handler runs in this thread: it is the task's */
+        Py_XSETREF(result->value, shpy_encode_any_error());
     PyObject *callback = result->success ? result->callback : result->error_callback;
     if (callback && result->value) {
         nothing = PyObject_CallFunctionObjArgs(callback, result->value, NULL);

@@ -117,12 +117,20 @@ static int call_wait_all(void *context, int64_t timeout)
     return shoal_future_wait(((struct shpy_result *)context)->future, timeout);
 }
 
+/* The exception that is set, as what a task came to: it may be SystemExit. NULL leaves it set: Ctrl-C is ours. */
+static PyObject *take_error(void)
+{
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? NULL : shpy_encode_any_error();
+}
+
 /* The first that failed is what the map comes to, when all have ended. */
 static int note_failure(struct shpy_result *result)
 {
-    result->failure = shpy_encode_error();
+    result->failure = take_error();
+    if (!result->failure)
+        return -EINTR;
     result->collected = result->count;
-    return result->failure ? 0 : -EINTR;
+    return 0;
 }
 
 /* Read the results of a map in their order, while workers go on with what comes later: 0; -EAGAIN or -ETIMEDOUT, and it
@@ -212,7 +220,7 @@ static int read_value(struct shpy_result *result, int64_t timeout)
     PyObject *value =
         result->is_map ? finish_list(result) : shpy_outcome_item(result->pool, result->future, 0, result->errors);
     result->success = value != NULL;
-    result->value = value ? value : shpy_encode_error();
+    result->value = value ? value : take_error();
     return result->value ? 0 : -EINTR;
 }
 

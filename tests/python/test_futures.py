@@ -386,3 +386,15 @@ def test_fork_of_the_main_process_does_not_end_the_executor(forked):
     process.join(30)
     assert process.exitcode == 0
     assert forked.submit(square, 4).result(30) == 16
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_task_may_raise_what_ends_programs(kind):
+    with shoal.futures.ProcessPoolExecutor(1, mp_context=shoal.get_context("fork")) as executor:
+        future = executor.submit(throw, kind)
+        assert concurrent.futures.wait([future], timeout=10).done == {future}
+        assert isinstance(future.exception(10), kind)
+
+
+def throw(kind):
+    raise kind("thrown")
