@@ -72,7 +72,7 @@ def check(outcome):
 }
 
 
-@pytest.mark.parametrize("value", ["(1, 'two', b'three', 4.0)", "b'x' * 300000", "'y' * 5000", "[{'a': 1}, [2] * 50]",
+@pytest.mark.parametrize("value", ["(1, 'two', b'three', 4.0)", "b'x' * 300000", "'y' * 5000", "[{'a': {1}}, [2] * 50]",
                                    "bytearray(200000)"])
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_message_that_finds_no_memory_is_an_error_and_nothing_is_lost(run, operation, value, monkeypatch):
