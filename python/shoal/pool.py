@@ -421,6 +421,7 @@ class Pool(_Telling):
     def __del__(self):
         if self._state == RUN:
             warnings.warn("unclosed running multiprocessing pool %r" % self, ResourceWarning, source=self)
+        self._free()
 
     def __repr__(self):
         cls = type(self)

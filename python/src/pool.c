@@ -409,6 +409,23 @@ static int pool_clear(PyObject *object)
     return 0;
 }
 
+/* To end a pool may take the object's own methods (launch.c), so it is done while the object still lives. */
+static PyObject *pool_free(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct shpy_pool *pool = (struct shpy_pool *)object;
+    shoal_pool *core = pool->pool;
+
+    if (core) {
+        Py_BEGIN_ALLOW_THREADS;
+        shoal_pool_free(core);
+        Py_END_ALLOW_THREADS;
+        pool->pool = NULL;
+        pool->is_worker = 0;
+    }
+    Py_RETURN_NONE;
+}
+
 static void pool_dealloc(PyObject *object)
 {
     struct shpy_pool *pool = (struct shpy_pool *)object;
@@ -417,13 +434,10 @@ static void pool_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     pool_clear(object);
     Py_XDECREF(pool->named);
-    if (pool->pool) {
-        Py_BEGIN_ALLOW_THREADS;
+    if (pool->pool)
         shoal_pool_free(pool->pool);
-        Py_END_ALLOW_THREADS;
-    } else if (pool->is_worker) {
+    else if (pool->is_worker)
         sh_object_drop(&pool->shared->object);
-    }
     pthread_mutex_destroy(&pool->mutex);
     type->tp_free(object);
     Py_DECREF(type);
@@ -453,6 +467,7 @@ static PyMethodDef pool_methods[] = {
     {"_close", pool_close, METH_NOARGS, "No more tasks."},
     {"_terminate", pool_terminate, METH_NOARGS, "End the workers at once."},
     {"_join", pool_join, METH_NOARGS, "Wait until all workers have gone."},
+    {"_free", pool_free, METH_NOARGS, "End what is left of the pool: nobody will use it again."},
     {"_cancel_after", pool_cancel_after, METH_O,
      "Let no worker begin what has not begun, but for so many first tasks."},
     {"_pids", pool_pids, METH_NOARGS, "The pid of each worker, 0 where there is none now."},

@@ -75,12 +75,13 @@ static inline struct sh_ring *sh_ring_at(uint64_t offset)
 {
     uint64_t room = sh_arena.reserve - offset; /* wraps to more than any arena has where it lies beyond */
 
-    if (sh_unlikely((offset < sh_arena.heap_offset) | (room > sh_arena.reserve) | (room < sizeof(struct sh_ring))))
+    if (sh_unlikely((offset < sh_arena.heap_offset) | (room > sh_arena.reserve) | (room < sizeof(struct sh_ring)) |
+                    (offset % SH_RING_UNIT != 0)))
         return NULL;
     struct sh_ring *ring = sh_at(offset);
     uint32_t units = ring->units;
     int is_ring = (units - SH_RING_LEAST <= SH_RING_MOST - SH_RING_LEAST) & (sh_ring_bytes(units) <= room) &
-                  (((units & (units - 1)) | (offset % SH_RING_UNIT)) == 0);
+                  ((units & (units - 1)) == 0);
     return sh_likely(is_ring) ? ring : NULL;
 }
 

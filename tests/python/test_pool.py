@@ -682,3 +682,18 @@ def test_an_interrupt_reaches_the_main_process_alone(run):
                    "        print('interrupted', time.monotonic() - begin < 5)\n")
     assert out == "interrupted True\n"
     assert err == ""
+
+
+def test_a_pool_without_a_keeper_can_be_dropped(run):
+    out, err = run("import os, shoal, signal, warnings\n"
+                   "warnings.simplefilter('ignore')\n"
+                   "pool = shoal.get_context('fork').Pool(1)\n"
+                   "pool.apply(abs, (1,))\n"
+                   "for child in open('/proc/self/task/%d/children' % os.getpid()).read().split():\n"
+                   "    if 'keeper' in open('/proc/%s/comm' % child).read():\n"
+                   "        os.kill(int(child), signal.SIGKILL)\n"
+                   "        os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)\n"
+                   "pool._finalizer.cancel()\n"
+                   "del pool\n"
+                   "print('dropped')\n")
+    assert out == "dropped\n", err
