@@ -1,9 +1,9 @@
 /* module.h - what the files of the extension share: the module's state, waiting, messages, and the types they add.
  *
  * There is no static state: whatever lasts belongs to the module object. Objects of our types keep a pointer to their
- * module's state; their type keeps the module alive. The core's handles may be used by all threads, and what is written
- * to here after an object's making is written under its critical section or by one atomic exchange, so the module needs
- * no global lock. */
+ * module's state; their type keeps the module alive. The core's handles may be used by all threads. What pools note of
+ * their results is written under the interpreter's lock, so the module does not say that it does without: CPython's
+ * free-threaded build takes the lock back when it is imported. */
 #ifndef SHPY_MODULE_H
 #define SHPY_MODULE_H
 
