@@ -1,7 +1,10 @@
 """isolate.py - a measurement in a process of its own, with a time limit: nothing of it outlives it."""
 import json
 import os
+import pathlib
+import re
 import select
+import shutil
 import signal
 import sys
 import time
@@ -39,6 +42,16 @@ def _read(pipe, limit):
             return data
 
 
+def _remove_names(pid):
+    """Remove what a peer that was killed has left in /dev/shm: its process's id is part of the name."""
+    for path in pathlib.Path("/dev/shm").iterdir():
+        if re.search(rf"(?<!\d){pid}(?!\d)", path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def run(measure, limit):
     """Call measure in a forked process: {"value": ...}, or "missing" or "error" with a text."""
     reading, writing = os.pipe()
@@ -57,6 +70,7 @@ def run(measure, limit):
             group(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+    _remove_names(pid)
     status = os.waitpid(pid, 0)[1]
     if data:
         return json.loads(data)

@@ -74,3 +74,12 @@ def test_the_program_measures_a_row(tmp_path):
     assert result.returncode == 0, result.stderr
     row, = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert row["ratio"] > 0 and len(row["seconds"]["shoal"]) == 1
+
+
+def test_names_of_a_measurement_are_removed():
+    def leave():
+        name = "/dev/shm/bench-%d-left" % os.getpid()
+        open(name, "w").close()
+        return name
+
+    assert not os.path.exists(isolate.run(leave, 10)["value"])
