@@ -1,5 +1,6 @@
 /* encode.c - functions and items on their way to workers. */
 #include "arena/block.h"
+#include "base/parts.h"
 #include "pool.h"
 #include "pool/names.h"
 
@@ -43,12 +44,9 @@ static int is_global_reference(const unsigned char *at, size_t size)
 static PyObject *join_message(const struct shpy_message *message)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)message->size);
-    char *at = bytes ? PyBytes_AS_STRING(bytes) : NULL;
 
-    for (size_t i = 0; bytes && i < message->count; i++) {
-        memcpy(at, message->parts[i].data, message->parts[i].size);
-        at += message->parts[i].size;
-    }
+    if (bytes)
+        sh_parts_copy(PyBytes_AS_STRING(bytes), message->parts, message->count);
     return bytes;
 }
 
@@ -205,11 +203,7 @@ static int add_message(struct shpy_batch *batch, const struct shpy_message *mess
     if (shpy_encode_grow(batch, message->size + 2 * DATA_ALIGNMENT) < 0)
         return -1;
     size_t offset = is_frame(message) ? sh_round_up(batch->size, (size_t)DATA_ALIGNMENT) : batch->size;
-    char *at = batch->data + offset;
-    for (size_t i = 0; i < message->count; i++) {
-        memcpy(at, message->parts[i].data, message->parts[i].size);
-        at += message->parts[i].size;
-    }
+    sh_parts_copy(batch->data + offset, message->parts, message->count);
     add_part(batch, offset, message->size);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "pool/submit.h"
 
 #include "arena/block.h"
+#include "base/parts.h"
 #include "pool.h"
 
 #include <errno.h>
@@ -50,14 +51,6 @@ static int submit(struct shpy_pool *pool, struct sh_submission *submission, shoa
 
 /* --- a call --- */
 
-static void copy_parts(const struct shpy_message *message, char *at)
-{
-    for (size_t i = 0; i < message->count; i++) {
-        memcpy(at, message->parts[i].data, message->parts[i].size);
-        at += message->parts[i].size;
-    }
-}
-
 static int copy_to_block(const struct shpy_message *message, uint64_t *ret_block)
 {
     int r;
@@ -65,13 +58,13 @@ static int copy_to_block(const struct shpy_message *message, uint64_t *ret_block
     if (message->size < LEAST_UNLOCKED) {
         r = sh_block_alloc(message->size, ret_block);
         if (r == 0)
-            copy_parts(message, sh_at(*ret_block));
+            sh_parts_copy(sh_at(*ret_block), message->parts, message->count);
         return r;
     }
     Py_BEGIN_ALLOW_THREADS;
     r = sh_block_alloc(message->size, ret_block);
     if (r == 0)
-        copy_parts(message, sh_at(*ret_block));
+        sh_parts_copy(sh_at(*ret_block), message->parts, message->count);
     Py_END_ALLOW_THREADS;
     return r;
 }
@@ -188,7 +181,7 @@ static int make_block(struct shpy_pool *pool, struct shpy_batch *batch, const st
         return -1;
     if (common->size) {
         batch->parts[batch->count] = (struct sh_part){.offset = batch->head + at, .size = common->size};
-        copy_parts(common, batch->data + at);
+        sh_parts_copy(batch->data + at, common->parts, common->count);
         batch->size = at + common->size;
     }
     submission->block = batch->block;

@@ -1,4 +1,5 @@
 /* worker.c - what a worker does: reads an item, calls, writes what came of it. */
+#include "base/parts.h"
 #include "block.h"
 #include "pool.h"
 #include "pool/names.h"
@@ -153,14 +154,6 @@ static PyObject *make_call(struct worker *worker, const struct shoal_task *task,
 
 /* --- what came of it --- */
 
-static void copy_parts(const struct shpy_message *message, char *at)
-{
-    for (size_t i = 0; i < message->count; i++) {
-        memcpy(at, message->parts[i].data, message->parts[i].size);
-        at += message->parts[i].size;
-    }
-}
-
 static int give_message(struct shoal_task *task, const struct shpy_message *message)
 {
     void *to;
@@ -171,10 +164,10 @@ static int give_message(struct shoal_task *task, const struct shpy_message *mess
         return -1;
     }
     if (message->size < LEAST_UNLOCKED) {
-        copy_parts(message, to);
+        sh_parts_copy(to, message->parts, message->count);
     } else {
         Py_BEGIN_ALLOW_THREADS;
-        copy_parts(message, to);
+        sh_parts_copy(to, message->parts, message->count);
         Py_END_ALLOW_THREADS;
     }
     return 0;

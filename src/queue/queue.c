@@ -3,6 +3,7 @@
 
 #include "arena/block.h"
 #include "base/crash.h"
+#include "base/parts.h"
 #include "os/clock.h"
 #include "queue/join.h"
 #include "queue/poll.h"
@@ -183,10 +184,7 @@ static int put_large(struct sh_queue_shared *queue, const struct sh_queue_in *in
     if (r < 0)
         return r;
     sh_block_touch(block, in->size);
-    char *to = sh_at(block);
-    for (size_t i = 0; i < in->count; to += in->parts[i].size, i++)
-        if (in->parts[i].size)
-            memcpy(to, in->parts[i].data, in->parts[i].size);
+    sh_parts_copy(sh_at(block), in->parts, in->count);
     r = put(queue, &(struct sh_queue_in){.size = in->size, .block = block}, timeout);
     if (r < 0)
         sh_block_free(block);

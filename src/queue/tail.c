@@ -1,11 +1,11 @@
 /* tail.c - the producers' side: what happens under tail_word. */
 #include "arena/block.h"
 #include "base/crash.h"
+#include "base/parts.h"
 #include "os/cpu.h"
 #include "queue/side.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Finish or undo what a dead producer was handing over. May be repeated: an intent goes before what it names is freed,
  * and what it names is this process's by then. */
@@ -118,22 +118,13 @@ static void *begin_record(struct sh_ring *ring, uint32_t *unit, uint32_t kind, u
     return record + 1;
 }
 
-static void copy_parts(char *to, const struct sh_queue_in *in)
-{
-    for (size_t i = 0; i < in->count; i++) {
-        if (in->parts[i].size)
-            memcpy(to, in->parts[i].data, in->parts[i].size);
-        to += in->parts[i].size;
-    }
-}
-
 static void write_record(struct sh_ring *ring, uint32_t *unit, const struct sh_queue_in *in, uint32_t units)
 {
     if (in->block) {
         struct sh_record_block *body = begin_record(ring, unit, SH_RECORD_BLOCK, sizeof *body, units);
         *body = (struct sh_record_block){.offset = in->block, .size = in->size};
     } else {
-        copy_parts(begin_record(ring, unit, SH_RECORD_INLINE, (uint32_t)in->size, units), in);
+        sh_parts_copy(begin_record(ring, unit, SH_RECORD_INLINE, (uint32_t)in->size, units), in->parts, in->count);
     }
 }
 
