@@ -143,7 +143,7 @@ PyObject *shpy_callback_call(PyObject *object, PyObject *unused)
     PyObject *nothing = Py_None;
 
     if (shpy_outcome_settle(result, SHOAL_FOREVER) < 0) /* no signal's handler runs in this thread: it is the task's */
-        Py_XSETREF(result->value, shpy_encode_any_error());
+        Py_XSETREF(result->value, shpy_error_take());
     PyObject *callback = result->success ? result->callback : result->error_callback;
     if (callback && result->value) {
         nothing = PyObject_CallFunctionObjArgs(callback, result->value, NULL);

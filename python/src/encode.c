@@ -208,40 +208,20 @@ static int add_message(struct shpy_batch *batch, const struct shpy_message *mess
     return 0;
 }
 
-PyObject *shpy_encode_any_error(void)
-{
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback)
-        PyException_SetTraceback(value, traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    return value;
-}
-
-PyObject *shpy_encode_error(void)
-{
-    return PyErr_ExceptionMatches(PyExc_Exception) ? shpy_encode_any_error() : NULL;
-}
-
 void shpy_encode_unread(struct shpy_pool *pool)
 {
-    PyObject *error = shpy_encode_any_error();
+    PyObject *error = shpy_error_take();
     int has_hook = PyObject_HasAttrString((PyObject *)pool, "_unread");
     PyObject *raised = has_hook ? PyObject_CallMethod((PyObject *)pool, "_unread", "O", error) : Py_NewRef(error);
 
-    if (raised)
-        PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
-    Py_XDECREF(raised);
+    shpy_error_set(raised);
     Py_DECREF(error);
 }
 
 /* An item that cannot be written costs that item: its exception stays here. */
 static int note_error(struct shpy_batch *batch)
 {
-    PyObject *error = shpy_encode_error();
+    PyObject *error = shpy_error_take_exception();
 
     if (!error)
         return -1;

@@ -1,4 +1,4 @@
-/* error.c - codes of the core as exceptions. */
+/* error.c - codes of the core as exceptions; raising exceptions, and taking what was raised. */
 #include "base/error.h"
 
 #include "module.h"
@@ -23,6 +23,32 @@ static PyObject *find_exception(const char *name)
     Py_XDECREF(module_name);
     Py_XDECREF(module);
     return found;
+}
+
+PyObject *shpy_error_set(PyObject *exception)
+{
+    if (exception)
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_XDECREF(exception);
+    return NULL;
+}
+
+PyObject *shpy_error_take(void)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+PyObject *shpy_error_take_exception(void)
+{
+    return PyErr_ExceptionMatches(PyExc_Exception) ? shpy_error_take() : NULL;
 }
 
 PyObject *shpy_error_raise(int code, const char *doing)

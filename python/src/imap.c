@@ -225,12 +225,12 @@ static void feed_chunk(struct iterator *iterator)
     int r = shpy_encode_begin(&batch, iterator->chunk);
     if (r == 0)
         r = shpy_encode_items(iterator->pool, &batch, source, iterator->chunk);
-    PyObject *failure = r < 0 ? shpy_encode_any_error() : NULL;
+    PyObject *failure = r < 0 ? shpy_error_take() : NULL;
     int is_over = r < 0 || batch.count < iterator->chunk;
 
     if (r == 0 && batch.count && submit_entry(iterator, &batch) < 0) {
         is_over = 1;
-        Py_XSETREF(failure, shpy_encode_any_error());
+        Py_XSETREF(failure, shpy_error_take());
     }
     shpy_encode_clear(&batch);
     Py_DECREF(source);
@@ -451,10 +451,7 @@ static PyObject *next_of_stream(struct iterator *iterator, int64_t timeout)
     if (r == 0) {
         PyObject *failure = iterator->failure;
         iterator->failure = NULL;
-        if (failure)
-            PyErr_SetObject((PyObject *)Py_TYPE(failure), failure);
-        Py_XDECREF(failure);
-        return NULL;
+        return shpy_error_set(failure);
     }
     struct entry *entry = iterator->current;
     PyObject *value = item_of(iterator, entry->future, entry->given++, entry->first);

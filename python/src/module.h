@@ -73,8 +73,14 @@ extern struct PyModuleDef shpy_module;
 /* The state of the module whose type this is, or is a subclass of. */
 struct shpy_state *shpy_state_of(PyTypeObject *type);
 
-/* error.c: the one place where a code of the core becomes an exception. Both return NULL. `doing` begins the text. */
+/* error.c: the one place where a code of the core becomes an exception. Returns NULL. `doing` begins the text. */
 PyObject *shpy_error_raise(int code, const char *doing);
+/* Raise this exception, whose reference goes with it; NULL: nothing, or what could not make it has raised another. */
+PyObject *shpy_error_set(PyObject *exception);
+/* Take what was raised, whatever it is, or only an Exception, which costs a task and no more: a new reference; NULL
+ * leaves it raised. */
+PyObject *shpy_error_take(void);
+PyObject *shpy_error_take_exception(void);
 
 /* wait.c */
 

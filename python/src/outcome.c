@@ -18,10 +18,7 @@ static PyObject *raise_failure(struct shpy_pool *pool, shoal_future *future, uin
     PyObject *exception = PyObject_CallMethod((PyObject *)pool, "_failure", "iiiiKKs", error.error, error.signal,
                                               error.exit_code, (int)error.pid, (unsigned long long)future->job->number,
                                               (unsigned long long)item, error.message);
-    if (exception)
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
-    return NULL;
+    return shpy_error_set(exception);
 }
 
 /* What the worker said that the function, or writing its result, raised. */
@@ -29,10 +26,7 @@ static PyObject *raise_error(struct shpy_pool *pool, const char *data, size_t si
 {
     PyObject *exception = PyObject_CallMethod((PyObject *)pool, "_rebuild", "y#", data, (Py_ssize_t)size);
 
-    if (exception)
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
-    return NULL;
+    return shpy_error_set(exception);
 }
 
 static PyObject *raise_here(uint64_t item, PyObject *errors)
@@ -42,7 +36,7 @@ static PyObject *raise_here(uint64_t item, PyObject *errors)
 
     Py_XDECREF(number);
     if (exception)
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        shpy_error_set(Py_NewRef(exception));
     else if (!PyErr_Occurred())
         PyErr_SetString(PyExc_SystemError, "an item that could not be written, and no exception for it");
     return NULL;
@@ -120,7 +114,7 @@ static int call_wait_all(void *context, int64_t timeout)
 /* The exception that is set, as what a task came to: it may be SystemExit. NULL leaves it set: Ctrl-C is ours. */
 static PyObject *take_error(void)
 {
-    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? NULL : shpy_encode_any_error();
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? NULL : shpy_error_take();
 }
 
 /* The first that failed is what the map comes to, when all have ended. */
@@ -174,9 +168,9 @@ static PyObject *finish_list(struct shpy_result *result)
     if (!result->failure)
         return list;
     Py_DECREF(list);
-    PyErr_SetObject((PyObject *)Py_TYPE(result->failure), result->failure);
-    Py_CLEAR(result->failure);
-    return NULL;
+    PyObject *failure = result->failure;
+    result->failure = NULL;
+    return shpy_error_set(failure);
 }
 
 static int is_settled(shoal_pool *pool, const void *context)
@@ -293,6 +287,5 @@ PyObject *shpy_outcome_get(struct shpy_result *result, int64_t timeout)
         return NULL;
     if (result->success)
         return Py_NewRef(result->value);
-    PyErr_SetObject((PyObject *)Py_TYPE(result->value), result->value);
-    return NULL;
+    return shpy_error_set(Py_NewRef(result->value));
 }

@@ -97,9 +97,6 @@ int shpy_encode_items(struct shpy_pool *pool, struct shpy_batch *batch, PyObject
 void shpy_encode_clear(struct shpy_batch *batch);
 /* Unpickling raised what is set: where the pool has an _unread(error), what that returns is raised instead. */
 void shpy_encode_unread(struct shpy_pool *pool);
-/* The exception that is set, where it costs a task and no more: a new reference; NULL leaves it set. */
-PyObject *shpy_encode_error(void);
-PyObject *shpy_encode_any_error(void); /* and whatever it is */
 
 /* submit.c: -1 with an exception. callback may be NULL. */
 int shpy_submit_call(struct shpy_pool *pool, PyObject *function, PyObject *args, PyObject *kwds,

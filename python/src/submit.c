@@ -21,9 +21,7 @@ static void raise_broken(struct shpy_pool *pool)
                                               pool->shared->reason[0] ? pool->shared->reason
                                                                       : "worker after worker died before it had begun");
 
-    if (exception)
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
+    shpy_error_set(exception);
 }
 
 int shpy_submit_raise(struct shpy_pool *pool, int code)
@@ -129,7 +127,7 @@ int shpy_submit_call(struct shpy_pool *pool, PyObject *function, PyObject *args,
         shpy_message_clear(&message);
         return r;
     }
-    PyObject *error = shpy_encode_error();
+    PyObject *error = shpy_error_take_exception();
     *ret_errors = error ? Py_BuildValue("{iN}", 0, error) : NULL;
     if (!*ret_errors)
         return -1;
@@ -204,7 +202,7 @@ static int encode_common(struct shpy_pool *pool, PyObject *function, uint64_t *r
 /* The function cannot be written: that is what each item comes to. */
 static int fail_all(struct shpy_batch *batch)
 {
-    PyObject *error = shpy_encode_error();
+    PyObject *error = shpy_error_take_exception();
     int r = error ? 0 : -1;
 
     Py_XSETREF(batch->errors, PyDict_New());

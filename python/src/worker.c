@@ -190,7 +190,7 @@ static int give_bytes(struct shoal_task *task, char first, const char *data, siz
  * what could not be written, or NULL. */
 static int give_error(struct worker *worker, struct shoal_task *task, PyObject *value)
 {
-    PyObject *error = worker->passes_all ? shpy_encode_any_error() : shpy_encode_error();
+    PyObject *error = worker->passes_all ? shpy_error_take() : shpy_error_take_exception();
 
     if (!error)
         return sh_task_abandon(task);
